@@ -8,6 +8,7 @@
 
 #include "grove/base/async/event.hpp"
 #include "grove/base/async/loop.hpp"
+#include "grove/base/async/queue.hpp"
 #include "grove/base/async/scope.hpp"
 #include "grove/base/test/test.hpp"
 
@@ -215,4 +216,57 @@ TEST_CASE("many posts from many threads all run") {
   }(count));
   for (auto& thread : threads) thread.join();
   CHECK(count == 4000);
+}
+
+TEST_CASE("a queue serves its waiters in the order in which they came, and closes after its backlog") {
+  Loop loop;
+  Queue<int> queue;
+  std::vector<int> got;
+  loop.run(with_scope([&](Scope& scope) -> Task<void> {
+    for (int i = 0; i < 3; ++i)
+      scope.spawn([](Queue<int>& q, std::vector<int>& out, int who) -> Task<void> {
+        const Result<int> value = co_await q.pop();
+        if (value) out.push_back(10 * who + *value);
+      }(queue, got, i));
+    CHECK(queue.push(1));
+    CHECK(queue.push(2));
+    CHECK(queue.push(3));
+    CHECK_FALSE(queue.push(4));
+    queue.close({Errc::closed, "over"});
+    queue.close({Errc::internal, "too late"});
+    CHECK_FALSE(queue.push(5));
+    const Result<int> stored = co_await queue.pop();
+    CHECK(stored == 4);
+    const Result<int> none = co_await queue.pop();
+    CHECK_FAILS(none, Errc::closed);
+  }));
+  CHECK(got == std::vector<int>{1, 12, 23});
+}
+
+TEST_CASE("a queue's value that was handed over survives a stop, and a stop ends a wait") {
+  Loop loop;
+  Queue<int> queue;
+  Result<int> handed = 0;
+  Result<int> stopped = 0;
+  loop.run(with_scope([&](Scope& scope) -> Task<void> {
+    scope.spawn([](Queue<int>& q, Result<int>& out) -> Task<void> { out = co_await q.pop(); }(queue, handed));
+    scope.spawn([](Queue<int>& q, Result<int>& out) -> Task<void> { out = co_await q.pop(); }(queue, stopped));
+    queue.push(7);
+    scope.cancel();
+    co_return;
+  }));
+  CHECK(handed == 7);
+  CHECK_FAILS(stopped, Errc::cancelled);
+  CHECK_FALSE(queue.push(8));
+  CHECK(queue.try_pop() == 8);
+}
+
+TEST_CASE("a task that waits for something that nobody will do is an error, not undefined behaviour") {
+  Event never;
+  Loop loop;
+  const auto work = [&]() -> Task<int> {
+    (void)co_await never.wait();
+    co_return 1;
+  };
+  CHECK_THROWS_AS(loop.run(work()), std::logic_error);
 }

@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "grove/base/async/resume.hpp"
@@ -81,7 +82,8 @@ class Loop {
 
   /// Runs the loop until the task is done, and gives its result. Tasks that
   /// were spawned meanwhile stay, and go on in the next run. An exception of
-  /// the task is thrown here.
+  /// the task is thrown here, and std::logic_error when the task waits for
+  /// something that nobody will do (the loop is then good only to be destroyed).
   template <class T>
   T run(Task<T> task) {
     Outcome<T> outcome;
@@ -89,6 +91,7 @@ class Loop {
     io_.restart();
     while (!outcome.done && io_.run_one() != 0) {
     }
+    require(outcome.done);
     return outcome.take();
   }
 
@@ -117,6 +120,9 @@ class Loop {
       return std::move(*value);
     }
   };
+  static void require(bool done) {
+    if (!done) throw std::logic_error("the task waits for something that nothing in its loop will do");
+  }
 
   template <class T>
   static detail::Root drive(Task<T> task, Outcome<T>& outcome) {
