@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 
+#define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_WINDOWS_COMPAT 0
@@ -239,7 +240,9 @@ void read_cmake(const std::filesystem::path& root, Leaf* leaf, bool is_leaf, std
       if (w != "base") leaf->uses.push_back(w);
     } else if (key == "DEBIAN") {
       key.clear();
-      if (is_leaf && std::find(leaf->debian.begin(), leaf->debian.end(), w) == leaf->debian.end())
+      if (!is_leaf)
+        leaf->debian.push_back(w);
+      else if (std::find(leaf->debian.begin(), leaf->debian.end(), w) == leaf->debian.end())
         problems->push_back(file + ":" + std::to_string(word_at.line) + ":" + std::to_string(word_at.column) +
                             ": needs " + w + ", which packages.debian in leaf.toml doesn't list");
     }
@@ -395,8 +398,12 @@ Result<Leaf> load_leaf(const std::filesystem::path& root, std::string_view id) {
   Leaf leaf;
   leaf.id = id;
   std::vector<std::string> problems;
-  read_leaf(root, &leaf, &problems);
-  read_cmake(root, &leaf, true, &problems);
+  const auto folder = root / "grove" / id;
+  // A shared folder has a CMakeLists.txt and no row of its own.
+  const bool is_leaf =
+      std::filesystem::exists(folder / "leaf.toml") || !std::filesystem::exists(folder / "CMakeLists.txt");
+  if (is_leaf) read_leaf(root, &leaf, &problems);
+  read_cmake(root, &leaf, is_leaf, &problems);
   GROVE_CHECK(all_or_problems(problems));
   return leaf;
 }

@@ -29,7 +29,7 @@ struct Map {
 /// `file:line:column: what is wrong`.
 Result<Map> load_map(const std::filesystem::path& root);
 
-/// One leaf.toml with its CMakeLists.txt, if there is one.
+/// One leaf.toml with its CMakeLists.txt, if there is one. Of a shared folder, only what its CMakeLists.txt says.
 Result<Leaf> load_leaf(const std::filesystem::path& root, std::string_view id);
 Result<Tree> load_tree(const std::filesystem::path& root, std::string_view id);
 

@@ -1,0 +1,96 @@
+#include "tool/project/build.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "grove/base/process.hpp"
+
+namespace grove::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kShownLines = 30;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// The last lines of a log, or those from the first error of a compiler on.
+std::string end_of(std::string_view log) {
+  if (const std::size_t failed = log.find("FAILED: "); failed != std::string_view::npos) log.remove_prefix(failed);
+  std::vector<std::string_view> lines;
+  while (!log.empty()) {
+    const std::size_t end = std::min(log.find('\n'), log.size());
+    lines.push_back(log.substr(0, end));
+    log.remove_prefix(std::min(end + 1, log.size()));
+  }
+  const std::size_t error = [&] {
+    for (std::size_t i = 0; i < lines.size(); ++i)
+      if (lines[i].find("error:") != std::string_view::npos || lines[i].find("Error") != std::string_view::npos)
+        return i;
+    return lines.size() > kShownLines ? lines.size() - kShownLines : 0;
+  }();
+  std::string text;
+  for (std::size_t i = error; i < std::min(lines.size(), error + kShownLines); ++i) text.append(lines[i]).append("\n");
+  return text;
+}
+
+/// "12/30 Test #12: base.unit ....   Passed  0.03 sec"
+void read_test_line(std::string_view line, BuildReport* report) {
+  const std::size_t at = line.find(" Test ");
+  const std::size_t colon = line.find(": ", at == std::string_view::npos ? 0 : at);
+  if (at == std::string_view::npos || colon == std::string_view::npos || line.find(" sec") == std::string_view::npos)
+    return;
+  std::string_view rest = line.substr(colon + 2);
+  if (rest.find(" Passed ") != std::string_view::npos)
+    ++report->passed;
+  else if (rest.find("***Skipped") != std::string_view::npos)
+    ++report->not_run;
+  else
+    report->failed.emplace_back(rest.substr(0, rest.find(' ')));
+}
+
+}  // namespace
+
+Result<BuildReport> build_project(const std::filesystem::path& project, Terminal& terminal) {
+  BuildReport report;
+  report.log = project / "build" / "grove.log";
+  std::string log;
+  const auto step = [&](const char* name, const std::vector<std::string>& command, double* seconds,
+                        const std::function<void(std::string_view)>& on_line) -> Result<bool> {
+    const auto start = Clock::now();
+    terminal.progress(std::string(name) + ": " + project.filename().string());
+    ProcessOptions options{.directory = project, .merge_error = true};
+    options.on_line = on_line;
+    GROVE_TRY(const ProcessOutput output, run_process(command, options));
+    *seconds = seconds_since(start);
+    log += output.out;
+    if (output.status != 0) report.problem = end_of(output.out);
+    return output.status == 0;
+  };
+  const auto show = [&](const char* name) {
+    return
+        [&terminal, name](std::string_view line) { terminal.progress(std::string(name) + ": " + std::string(line)); };
+  };
+  const std::string jobs = std::to_string(std::max(1u, std::thread::hardware_concurrency()));
+  const auto all = [&]() -> Result<void> {
+    GROVE_TRY(const bool configured,
+              step("configuring", {"cmake", "--preset", "release"}, &report.configure_seconds, show("configuring")));
+    if (!configured) return {};
+    GROVE_TRY(report.built,
+              step("building", {"cmake", "--build", "--preset", "release"}, &report.build_seconds, show("building")));
+    if (!report.built) return {};
+    const auto on_line = [&](std::string_view line) {
+      read_test_line(line, &report);
+      terminal.progress("testing: " + std::string(line));
+    };
+    GROVE_CHECK(step("testing", {"ctest", "--preset", "release", "-j", jobs}, &report.test_seconds, on_line));
+    return {};
+  };
+  const Result<void> done = all();
+  terminal.end_progress();
+  if (!done) return std::unexpected(done.error());
+  GROVE_CHECK(write_file(report.log, log));
+  return report;
+}
+
+}  // namespace grove::tool
