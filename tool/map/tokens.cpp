@@ -1,0 +1,136 @@
+#include "tool/map/tokens.hpp"
+
+#include <libstemmer.h>
+
+#include <vector>
+
+namespace grove::tool {
+namespace {
+
+struct Point {
+  char32_t value;
+  std::size_t size;
+};
+
+/// Decodes one code point; bytes that are not UTF-8 come one by one, as themselves.
+Point decode(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = at(0);
+  const std::size_t size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  if (size == 1 || text.size() < size) return {lead, 1};
+  char32_t value = static_cast<char32_t>(lead & (0x7f >> size));
+  for (std::size_t i = 1; i < size; ++i) value = value << 6 | (at(i) & 0x3fu);
+  if (value >= 0xff01 && value <= 0xff5e) value -= 0xfee0;  // full-width forms
+  return {value, size};
+}
+
+bool is_han(char32_t c) {
+  return (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3134f);
+}
+bool is_letter(char32_t c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c < 0x2000 && c != 0xd7 && c != 0xf7);
+}
+bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
+
+void append_lower(std::string* out, std::string_view raw, char32_t c) {
+  if (c >= 'A' && c <= 'Z')
+    *out += static_cast<char>(c + 32);
+  else if (c < 0x80)
+    *out += static_cast<char>(c);
+  else
+    *out += raw;
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer() : stemmer_(sb_stemmer_new("english", "UTF_8")) {}
+Tokenizer::~Tokenizer() { sb_stemmer_delete(stemmer_); }
+
+std::string Tokenizer::stem(std::string_view word) {
+  const sb_symbol* stemmed =
+      sb_stemmer_stem(stemmer_, reinterpret_cast<const sb_symbol*>(word.data()), static_cast<int>(word.size()));
+  if (stemmed == nullptr) return std::string(word);
+  return {reinterpret_cast<const char*>(stemmed), static_cast<std::size_t>(sb_stemmer_length(stemmer_))};
+}
+
+void Tokenizer::each(std::string_view text, const std::function<void(std::string_view)>& term) {
+  std::string word;      // the run of letters and digits being read
+  std::string compound;  // words joined by - _ . so far
+  std::size_t joined = 0;
+  std::string previous_han;
+  bool han_alone = false;
+
+  const auto end_word = [&] {
+    if (word.empty()) return;
+    term(stem(word));
+    // The parts of a word that mixes letters and digits.
+    std::vector<std::string> parts;
+    for (const char c : word) {
+      const bool digit = is_digit(static_cast<unsigned char>(c));
+      if (parts.empty() || is_digit(static_cast<unsigned char>(parts.back().back())) != digit) parts.emplace_back();
+      parts.back() += c;
+    }
+    if (parts.size() > 1)
+      for (const std::string& part : parts) term(stem(part));
+    compound += word;
+    ++joined;
+    word.clear();
+  };
+  const auto end_compound = [&] {
+    end_word();
+    if (joined > 1 && compound.size() <= 40) term(compound);
+    compound.clear();
+    joined = 0;
+  };
+  const auto end_han = [&] {
+    if (han_alone) term(previous_han);
+    previous_han.clear();
+    han_alone = false;
+  };
+
+  while (!text.empty()) {
+    const Point p = decode(text);
+    const std::string_view raw = text.substr(0, p.size);
+    if (is_han(p.value)) {
+      end_compound();
+      if (previous_han.empty()) {
+        han_alone = true;
+      } else {
+        term(previous_han + std::string(raw));
+        han_alone = false;
+      }
+      previous_han = raw;
+    } else {
+      end_han();
+      if (is_letter(p.value) || is_digit(p.value)) {
+        if (word.size() < 64) append_lower(&word, raw, p.value);
+      } else if (p.value == '-' || p.value == '_' || p.value == '.') {
+        end_word();
+      } else if (p.value == '+' && !word.empty() && word.size() < 3) {
+        word += '+';  // c++
+      } else {
+        end_compound();
+      }
+    }
+    text.remove_prefix(p.size);
+  }
+  end_compound();
+  end_han();
+}
+
+std::string phrase_term(std::string_view text) {
+  std::string phrase = "=";
+  while (!text.empty()) {
+    const Point p = decode(text);
+    if (p.value == ' ' || p.value == '-' || p.value == '_' || p.value == '\t') {
+      if (phrase.back() != ' ' && phrase.size() > 1) phrase += ' ';
+    } else {
+      append_lower(&phrase, text.substr(0, p.size), p.value);
+    }
+    text.remove_prefix(p.size);
+  }
+  while (phrase.back() == ' ') phrase.pop_back();
+  return phrase;
+}
+
+}  // namespace grove::tool
