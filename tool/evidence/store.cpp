@@ -182,13 +182,16 @@ Result<Store> Store::open(Access access, const std::filesystem::path& file) {
   sqlite3_extended_result_codes(database, 0);
   sqlite3_busy_timeout(database, kBusyMilliseconds);
 
+  // In one transaction: another process may be making the schema right now.
+  GROVE_CHECK(execute(database, file, "BEGIN"));
   GROVE_TRY(const auto version, pragma(database, file, "PRAGMA user_version"));
+  GROVE_TRY(const auto application, pragma(database, file, "PRAGMA application_id"));
+  GROVE_TRY(const auto objects, pragma(database, file, "SELECT count(*) FROM sqlite_schema"));
+  GROVE_CHECK(execute(database, file, "COMMIT"));
   if (version > kSchema)
     return fail(Errc::unsupported, "the evidence in " + file.string() + " was written by a newer Grove (schema " +
                                        std::to_string(version) + ", this one knows " + std::to_string(kSchema) +
                                        "); update Grove, or name another file in GROVE_EVIDENCE");
-  GROVE_TRY(const auto application, pragma(database, file, "PRAGMA application_id"));
-  GROVE_TRY(const auto objects, pragma(database, file, "SELECT count(*) FROM sqlite_schema"));
   if (application != kApplicationId && objects != 0)
     return fail(Errc::corrupt, file.string() +
                                    " is a SQLite database, but not Grove's; name another file in "
