@@ -1,10 +1,14 @@
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
 #include <map>
 #include <string>
 
 #include "grove/base/json.hpp"
 #include "grove/base/process.hpp"
 #include "tool/cli/command.hpp"
+#include "tool/evidence/store.hpp"
 #include "tool/map/index.hpp"
 #include "tool/map/load.hpp"
 #include "tool/map/states.hpp"
@@ -24,11 +28,7 @@ void member(JsonWriter& json, std::string_view name, const std::vector<std::stri
 }
 void write_state(JsonWriter& json, const LeafState& state) {
   json.member("state", state.name);
-  json.key("ratio");
-  if (state.ratio)
-    json.value(*state.ratio);
-  else
-    json.null();
+  if (state.ratios) json.key("ratios").begin_array().value(state.ratios->first).value(state.ratios->second).end_array();
 }
 
 void write_entry(JsonWriter& json, const Entry& entry, const States& states) {
@@ -284,6 +284,24 @@ Result<int> run_show(Invocation& in) {
   field("to prove", joined(leaf.prove));
   field("vcpkg", joined(leaf.vcpkg));
   field("Conan", joined(leaf.conan));
+  const Result<Store> store = Store::open(Store::Access::read);
+  for (const std::string_view kind : {"prove", "bench"}) {
+    const Result<std::optional<Run>> run = store ? store->last(kind, id) : Result<std::optional<Run>>();
+    if (!run || !*run) continue;
+    std::array<char, 32> day{};
+    const std::time_t time = (*run)->time;
+    std::strftime(day.data(), day.size(), "%Y-%m-%d", std::gmtime(&time));
+    field(kind == "prove" ? "proven" : "measured",
+          (*run)->state + " on " + day.data() + ", " + (*run)->machine.cpu + ", " + (*run)->machine.compiler);
+    for (const Figure& figure : (*run)->figures)
+      field("", figure.name + " " + (figure.text.empty() ? JsonWriter().value(figure.value).str() : figure.text) + " " +
+                    figure.unit);
+    for (const Ratio& ratio : (*run)->ratios) {
+      std::array<char, 96> text{};
+      std::snprintf(text.data(), text.size(), " %.2f× (%.2f–%.2f) beside ", ratio.ratio, ratio.low, ratio.high);
+      field("", ratio.workload + text.data() + ratio.peer);
+    }
+  }
   if (leaf.built) {
     field("namespace", "grove::" + leaf.name_space);
     field("uses", joined(leaf.uses));
