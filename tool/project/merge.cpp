@@ -36,16 +36,13 @@ std::string_view action_name(Action action) {
 
 Result<Merged> merge_texts(const std::string& mine, const std::string& base, const std::string& theirs) {
   GROVE_TRY(const TempDir folder, TempDir::make("grove-merge"));
-  const auto write = [&](const char* name, const std::string& text) { return write_file(folder.path() / name, text); };
-  GROVE_CHECK(write("mine", mine));
-  GROVE_CHECK(write("base", base));
-  GROVE_CHECK(write("theirs", theirs));
+  GROVE_CHECK(write_folder(folder.path(), "texts", {{"mine", mine}, {"base", base}, {"theirs", theirs}}));
   std::vector<std::string> command{"git", "merge-file", "-p",   "-L",   "yours", "-L", "as it was copied",
                                    "-L",  "Grove's",    "mine", "base", "theirs"};
   const bool has_git = find_program("git").has_value();
   if (!has_git)
-    command = {"diff3", "-m", "-L", "yours", "-L", "as it was copied", "-L", "Grove's", "mine", "base", "theirs"};
-  GROVE_TRY(const ProcessOutput output, run_process(command, {.directory = folder.path()}));
+    command = {"diff3", "-m", "-E", "-L", "yours", "-L", "as it was copied", "-L", "Grove's", "mine", "base", "theirs"};
+  GROVE_TRY(const ProcessOutput output, run_process(command, {.directory = folder.path() / "texts"}));
   // git: the number of conflicts, 255 for an error. diff3: 1 for conflicts, 2 for an error.
   if (output.status > (has_git ? 127 : 1)) return fail(Errc::internal, command.front() + " can't merge: " + output.err);
   return Merged{output.out, output.status != 0};
@@ -55,12 +52,12 @@ Result<std::string> unified_diff(const std::string& before, const std::string& a
   if (before == after) return std::string();
   if (is_binary(before) || is_binary(after)) return "Binary files a/" + path + " and b/" + path + " differ\n";
   GROVE_TRY(const TempDir folder, TempDir::make("grove-diff"));
-  GROVE_CHECK(write_file(folder.path() / "after", after));
+  GROVE_CHECK(write_folder(folder.path(), "texts", {{"after", after}}));
   const std::string old_label = before.empty() ? "/dev/null" : "a/" + path;
   const std::string new_label = after.empty() ? "/dev/null" : "b/" + path;
   GROVE_TRY(const ProcessOutput output,
             run_process({"diff", "-u", "--label", old_label, "--label", new_label, "-", "after"},
-                        {.input = before, .directory = folder.path()}));
+                        {.input = before, .directory = folder.path() / "texts"}));
   if (output.status > 1) return fail(Errc::internal, "diff can't compare " + path + ": " + output.err);
   return output.out;
 }

@@ -66,13 +66,13 @@ Result<std::map<std::string, std::string>> installed_packages(std::span<const st
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (std::string_view value;
-        field(line, "Package: ", &name) || field(line, "Version: ", &version) || field(line, "Provides: ", &provides)) {
-      continue;
-    } else if (field(line, "Status: ", &value)) {
+    std::string_view value;
+    if (field(line, "Status: ", &value))
       installed = value.ends_with(" ok installed");
-    }
-    if (!line.empty() && !rest.empty()) continue;
+    else
+      (void)(field(line, "Package: ", &name) || field(line, "Version: ", &version) ||
+             field(line, "Provides: ", &provides));
+    if (!line.empty() && !rest.empty()) continue;  // a stanza ends with an empty line, or with the file
     if (installed) {
       if (wanted.contains(name)) found.insert_or_assign(std::string(name), std::string(version));
       each_provided(provides, [&](std::string_view other) {
