@@ -52,6 +52,21 @@ std::string shown_commit(const Run& run) {
 std::string iso_time(std::int64_t unix_seconds) { return formatted_time(unix_seconds, "%Y-%m-%dT%H:%M:%SZ"); }
 std::string iso_date(std::int64_t unix_seconds) { return formatted_time(unix_seconds, "%Y-%m-%d"); }
 
+std::string escape_xml(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    switch (c) {
+      case '&': escaped += "&amp;"; break;
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '"': escaped += "&quot;"; break;
+      default: escaped += byte < 0x20 && c != '\n' && c != '\t' ? '?' : c;
+    }
+  }
+  return escaped;
+}
+
 std::string shown_ratio(const Ratio& ratio) { return print("%.2f× (%.2f–%.2f)", ratio.ratio, ratio.low, ratio.high); }
 
 std::string shown_bytes(std::int64_t bytes) {

@@ -15,6 +15,9 @@ namespace grove::tool {
 std::string iso_time(std::int64_t unix_seconds);
 std::string iso_date(std::int64_t unix_seconds);
 
+/// For text and attributes of XML and SVG. What XML 1.0 can't hold becomes '?'.
+std::string escape_xml(std::string_view text);
+
 /// "1.25× (1.10–1.40)"
 std::string shown_ratio(const Ratio& ratio);
 /// "12.3 MiB"

@@ -11,22 +11,6 @@
 namespace grove::tool {
 namespace {
 
-/// For text and for attributes. What XML 1.0 can't hold becomes '?'.
-std::string xml(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      default: escaped += byte < 0x20 && c != '\n' && c != '\t' ? '?' : c;
-    }
-  }
-  return escaped;
-}
-
 std::string seconds_text(double seconds) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.3f", seconds);
@@ -34,6 +18,13 @@ std::string seconds_text(double seconds) {
 }
 
 }  // namespace
+
+std::string_view Outcome::failure_log() const {
+  std::string_view log = build_log;
+  for (const PartOutcome& part : parts)
+    if (log.empty()) log = part.log;
+  return last_lines(log, 20);
+}
 
 std::string prove_json(const std::vector<Outcome>& outcomes) {
   JsonWriter json;
@@ -56,22 +47,25 @@ std::string junit_xml(const std::vector<Outcome>& outcomes) {
     const std::string& id = outcome.run.leaf;
     // What stopped before its parts (a build that failed, a missing package) is a case of its own.
     std::vector<PartOutcome> parts = outcome.parts;
-    if (parts.empty()) parts.push_back({"prove", outcome.run.state, outcome.run.reason, outcome.run.seconds});
+    if (parts.empty()) parts.push_back({"prove", outcome.run.state, outcome.run.reason, outcome.run.seconds, {}});
     const auto count = [&](std::string_view state) {
       return std::to_string(std::ranges::count(parts, state, &PartOutcome::state));
     };
-    text += "  <testsuite name=\"" + xml(id) + "\" tests=\"" + std::to_string(parts.size()) + "\" failures=\"" +
+    text += "  <testsuite name=\"" + escape_xml(id) + "\" tests=\"" + std::to_string(parts.size()) + "\" failures=\"" +
             count("failed") + "\" skipped=\"" + count("not-run") + "\" time=\"" + seconds_text(outcome.run.seconds) +
-            "\" timestamp=\"" + iso_time(outcome.run.time) + "\">\n    <properties>\n";
+            "\"" + (outcome.run.time == 0 ? "" : " timestamp=\"" + iso_time(outcome.run.time) + "\"") +
+            ">\n    <properties>\n";
     for (const Figure& figure : outcome.run.figures)
-      text += "      <property name=\"" + xml(figure.name) + "\" value=\"" + xml(shown_value(figure)) + "\"/>\n";
+      text += "      <property name=\"" + escape_xml(figure.name) + "\" value=\"" + escape_xml(shown_value(figure)) +
+              "\"/>\n";
     text += "    </properties>\n";
     for (const PartOutcome& part : parts) {
-      text += "    <testcase classname=\"" + xml(id) + "\" name=\"" + xml(part.name) + "\" time=\"" +
+      text += "    <testcase classname=\"" + escape_xml(id) + "\" name=\"" + escape_xml(part.name) + "\" time=\"" +
               seconds_text(part.seconds) + "\">";
       if (part.state == "failed")
-        text += "<failure message=\"" + xml(part.reason) + "\">" + xml(outcome.log) + "</failure>";
-      if (part.state == "not-run") text += "<skipped message=\"" + xml(part.reason) + "\"/>";
+        text += "<failure message=\"" + escape_xml(part.reason) + "\">" +
+                escape_xml(last_lines(part.log.empty() ? outcome.build_log : part.log, 200)) + "</failure>";
+      if (part.state == "not-run") text += "<skipped message=\"" + escape_xml(part.reason) + "\"/>";
       text += "</testcase>\n";
     }
     text += "  </testsuite>\n";

@@ -15,6 +15,7 @@ struct PartOutcome {
   std::string state;  ///< "passed", "failed", "not-run"
   std::string reason;
   double seconds = 0;
+  std::string log;  ///< What it printed, if it failed.
 };
 
 /// A leaf and how it went.
@@ -23,8 +24,11 @@ struct Outcome {
   Run run;
   std::vector<PartOutcome> parts;
   bool unchanged = false;            ///< `run` is an earlier one, still valid.
+  std::string build_log;             ///< If it wasn't built.
   std::vector<std::string> missing;  ///< Debian packages that would let it run.
-  std::string log;                   ///< Of what failed.
+
+  /// What the failure printed, its last lines.
+  std::string_view failure_log() const;
 };
 
 /// `{"leaves":[{"id","state","reason","figures":[{"name","value","unit"}],"seconds"}]}`

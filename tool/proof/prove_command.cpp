@@ -62,7 +62,7 @@ void print_outcomes(const std::vector<Outcome>& outcomes, bool named, Terminal& 
     terminal.line();
     terminal.line(terminal.styled(Style::red, outcome.run.leaf) + " failed; the end of build/release/grove/" +
                   outcome.run.leaf + "/prove.log:");
-    terminal.line(last_lines(outcome.log, 20));
+    terminal.line(outcome.failure_log());
   }
   if (!rows.empty()) terminal.line();
   std::string sum = std::to_string(passed) + " passed, " + std::to_string(failed) + " failed, " +

@@ -27,7 +27,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
 /// Runs one test and reads what it prints.
 PartOutcome run_part(const TestProgram& test, std::string_view step, Terminal& terminal, ProofOutput* said,
                      std::string* log) {
-  PartOutcome part{test.part, "failed", {}, 0};
+  PartOutcome part{test.part, "failed", {}, 0, {}};
   if (test.command.empty()) {
     part.reason = "its program wasn't built";
     return part;
@@ -59,6 +59,7 @@ PartOutcome run_part(const TestProgram& test, std::string_view step, Terminal& t
       part.reason = (output->status > 128 ? "killed by signal " + std::to_string(output->status - 128)
                                           : "exit status " + std::to_string(output->status)) +
                     (part.reason.empty() ? "" : ": " + part.reason);
+    part.log = output->out;
   }
   return part;
 }
@@ -220,6 +221,7 @@ Result<std::vector<Outcome>> prove(const Map& map, const std::vector<const Leaf*
     const std::string step = "[" + std::to_string(n + 1) + "/" + std::to_string(open.size()) + "] " + run.leaf;
     const auto start = Clock::now();
     run.time = std::time(nullptr);
+    std::string log;
     bool built = build.built;
     if (!built) {
       // Something failed to build: was it in this leaf? What is built already costs nothing here.
@@ -228,25 +230,28 @@ Result<std::vector<Outcome>> prove(const Map& map, const std::vector<const Leaf*
       if (!built) {
         run.state = "failed";
         run.reason = "build: " + failure_reason(own.log);
-        outcome.log = std::move(own.log);
+        log = outcome.build_log = std::move(own.log);
       }
     }
     if (built) {
       ProofOutput said;
       if (const auto found = tests.find(run.leaf); found != tests.end())
         for (const TestProgram& test : found->second) {
-          PartOutcome part = run_part(test, step, terminal, &said, &outcome.log);
+          PartOutcome part = run_part(test, step, terminal, &said, &log);
           outcome.parts.push_back(std::move(part));
         }
       run.figures = std::move(said.figures);
       conclude(&outcome);
       if (run.state == "not-run") outcome.missing = provenance.missing(outcome.leaf->prove);
     }
+    // Paths below the root read the same everywhere.
+    const std::string root = map.root.string() + "/";
+    for (std::size_t at = 0; (at = run.reason.find(root)) != std::string::npos;) run.reason.erase(at, root.size());
     run.seconds = seconds_since(start);
-    if (const auto folder = tree.leaf_folder(run.leaf); !outcome.log.empty()) {
+    if (const auto folder = tree.leaf_folder(run.leaf); !log.empty()) {
       std::error_code ignored;
       std::filesystem::create_directories(folder, ignored);
-      GROVE_CHECK(write_file(folder / "prove.log", outcome.log));
+      GROVE_CHECK(write_file(folder / "prove.log", log));
     }
     GROVE_TRY(run.id, store.add(run));
   }
