@@ -1,6 +1,7 @@
 #include "grove/base/bench/bench.hpp"
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <array>
 #include <bit>
@@ -22,6 +23,12 @@ void Checksum::bytes(std::span<const std::byte> data) noexcept {
 }
 
 void Checksum::number(double value) noexcept { word(std::bit_cast<std::uint64_t>(value)); }
+
+std::chrono::nanoseconds Meter::cpu_time() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 namespace {
 

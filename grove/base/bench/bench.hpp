@@ -46,6 +46,14 @@ class Meter {
     function();
     elapsed_ += std::chrono::steady_clock::now() - start;
   }
+  /// As `measure`, but counts the CPU time of all threads of this process, user
+  /// and system: for work whose pace another process (a server) sets.
+  template <class Function>
+  void measure_cpu(Function&& function) {
+    const auto start = cpu_time();
+    function();
+    elapsed_ += cpu_time() - start;
+  }
   void work(std::uint64_t units) noexcept { work_ += units; }
   Checksum& checksum() noexcept { return checksum_; }
   /// The workload can't run here (a server is missing, say): the reason.
@@ -53,6 +61,7 @@ class Meter {
 
  private:
   friend int run(int, char**, std::span<const struct Workload>);
+  static std::chrono::nanoseconds cpu_time() noexcept;
   std::chrono::steady_clock::duration elapsed_{};
   std::uint64_t work_ = 0;
   Checksum checksum_;

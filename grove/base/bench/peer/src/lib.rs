@@ -65,6 +65,13 @@ impl Meter {
         self.elapsed += start.elapsed();
         value
     }
+    /// As `measure`, but counts the CPU time of all threads of this process.
+    pub fn measure_cpu<T>(&mut self, function: impl FnOnce() -> T) -> T {
+        let start = cpu_time();
+        let value = function();
+        self.elapsed += cpu_time() - start;
+        value
+    }
     pub fn work(&mut self, units: u64) {
         self.work += units;
     }
@@ -75,6 +82,21 @@ pub struct Workload {
     pub default_size: usize,
     pub unit: &'static str,
     pub run: fn(&Parameters, &mut Meter),
+}
+
+fn cpu_time() -> Duration {
+    #[repr(C)]
+    struct Timespec {
+        seconds: std::ffi::c_long,
+        nanoseconds: std::ffi::c_long,
+    }
+    extern "C" {
+        fn clock_gettime(clock: std::ffi::c_int, time: *mut Timespec) -> std::ffi::c_int;
+    }
+    const CLOCK_PROCESS_CPUTIME_ID: std::ffi::c_int = 2; // Linux
+    let mut now = Timespec { seconds: 0, nanoseconds: 0 };
+    unsafe { clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mut now) };
+    Duration::new(now.seconds as u64, now.nanoseconds as u32)
 }
 
 fn peak_bytes() -> u64 {
