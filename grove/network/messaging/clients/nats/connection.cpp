@@ -618,7 +618,7 @@ Task<Result<void>> Connection::flush() {
   co_return Result<void>{};
 }
 
-Task<Result<void>> Connection::drain() {
+Task<Result<void>> Connection::drain(std::chrono::milliseconds backlog) {
   if (finished_) co_return std::unexpected(*finished_);
   std::vector<std::shared_ptr<SubscriptionState>> draining;
   for (const auto& [sid, s] : subscriptions_) {
@@ -629,8 +629,11 @@ Task<Result<void>> Connection::drain() {
   Result<void> result = co_await flush();
   for (const auto& s : draining) leave(s->sid, {Errc::closed, "drained"});
   // Whoever works on the backlog may still publish answers.
+  const auto deadline = std::chrono::steady_clock::now() + backlog;
   for (const auto& s : draining)
-    while (result && !finished_ && s.use_count() > 1 && !s->messages.empty()) result = co_await sleep_for(1ms);
+    while (result && !finished_ && s.use_count() > 1 && !s->messages.empty() &&
+           std::chrono::steady_clock::now() < deadline)
+      result = co_await sleep_for(1ms);
   if (result) result = co_await flush();
   finish({Errc::closed, "drained"});
   co_return result;
@@ -660,7 +663,7 @@ Task<Result<Message>> Connection::request(std::string_view subject, std::span<co
   Result<Message> answer = co_await with_timeout(options.timeout.value_or(options_.request_timeout), exchange());
   if (!answer) co_return std::unexpected(std::move(answer).error().with("request on '" + std::string(subject) + "'"));
   if (answer->status() == 503 && answer->text().empty())
-    co_return fail(Errc::unavailable, "request on '" + std::string(subject) + "': nobody listens there");
+    co_return fail(Errc::unavailable, "request on '" + std::string(subject) + "': " + std::string(kNobodyListens));
   co_return answer;
 }
 

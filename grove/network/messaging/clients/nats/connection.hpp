@@ -48,7 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<Result<void>> drain_subscription(std::shared_ptr<SubscriptionState> subscription);
   Task<Result<Message>> request(std::string_view subject, std::span<const std::byte> payload, RequestOptions options);
   Task<Result<void>> flush();
-  Task<Result<void>> drain();
+  Task<Result<void>> drain(std::chrono::milliseconds backlog);
   std::string new_inbox();
 
   /// Encodes; an error when it may not be sent at all.

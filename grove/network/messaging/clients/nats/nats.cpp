@@ -115,7 +115,7 @@ Result<void> Client::respond(const Message& to, std::string_view payload, Header
   return connection_->encode(to.reply(), as_bytes(payload), {.headers = headers});
 }
 Task<Result<void>> Client::flush() { return connection_->flush(); }
-Task<Result<void>> Client::drain() { return connection_->drain(); }
+Task<Result<void>> Client::drain(std::chrono::milliseconds backlog) { return connection_->drain(backlog); }
 void Client::close() { connection_->finish({Errc::closed, "the NATS client was closed"}); }
 bool Client::connected() const noexcept { return connection_->connected(); }
 bool Client::closed() const noexcept { return connection_->finished().has_value(); }

@@ -169,6 +169,7 @@ struct Statistics {
 
 namespace detail {
 class Connection;
+inline constexpr std::string_view kNobodyListens = "nobody listens there";
 
 struct SubscriptionState {
   std::uint64_t sid = 0;
@@ -324,8 +325,9 @@ class Client {
 
   /// Waits until the server has handled all that was published before.
   Task<Result<void>> flush();
-  /// Drains every subscription, flushes, and closes.
-  Task<Result<void>> drain();
+  /// Drains every subscription, gives their owners up to `backlog` to take (and
+  /// answer) what has arrived, flushes, and closes.
+  Task<Result<void>> drain(std::chrono::milliseconds backlog = std::chrono::seconds(30));
   /// Closes now. Everything that waits gets `closed`.
   void close();
 
