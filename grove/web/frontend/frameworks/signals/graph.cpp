@@ -255,6 +255,17 @@ void Graph::leave_scope(Reactor* scope, const Frame& saved) {
   settle();
 }
 
+void Graph::call(Reactor* node) {
+  const bool outermost = !(node->flags & kRunning);
+  node->flags |= kRunning;
+  run_owned(node, [&] {
+    node->type->update(node);
+    if (!outermost) return;
+    node->flags = static_cast<std::uint16_t>(node->flags & ~kRunning);
+    if (node->flags & kDead) node->type->destroy(node);
+  });
+}
+
 bool Graph::run_memo(Reactor* memo) {
   const Fault before = memo->fault;
   dispose_children(memo);

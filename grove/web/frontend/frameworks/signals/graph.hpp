@@ -28,6 +28,7 @@ enum class Fault : std::uint8_t {
   too_deep,       ///< Memos nested deeper than GraphOptions::max_depth within one another's first run.
   write_in_memo,  ///< A memo must not write: it runs when it is read, an unknown number of times.
   runaway,        ///< An effect kept starting itself (or others that start it) in one flush.
+  duplicate_key,  ///< Two items of a list have one key (view.hpp); one is not shown.
 };
 
 constexpr const char* fault_name(Fault fault) noexcept {
@@ -38,6 +39,7 @@ constexpr const char* fault_name(Fault fault) noexcept {
     case Fault::too_deep: return "nested too deep";
     case Fault::write_in_memo: return "write inside a memo";
     case Fault::runaway: return "effects that start each other without end";
+    case Fault::duplicate_key: return "duplicate key";
   }
   return "unknown fault";
 }
@@ -129,9 +131,24 @@ const T& nothing() {
   return value;
 }
 
+/// Whether T has ==, down to the elements: the standard's containers and pairs
+/// declare one whatever they hold.
+template <class T>
+consteval bool comparable() {
+  if constexpr (requires {
+                  typename T::first_type;
+                  typename T::second_type;
+                }) {
+    if (!comparable<typename T::first_type>() || !comparable<typename T::second_type>()) return false;
+  } else if constexpr (requires { typename T::value_type; }) {
+    if (!comparable<typename T::value_type>()) return false;
+  }
+  return requires(const T& value) { value == value; };
+}
+
 template <class T>
 bool changed(const T& before, const T& after) {
-  if constexpr (requires { before == after; }) {
+  if constexpr (comparable<T>()) {
     return !(before == after);
   } else {
     return true;
@@ -272,6 +289,13 @@ class Graph {
     } guard(*this, scope);
     return std::forward<Body>(body)();
   }
+
+  /// Runs the body of a node that nothing starts but this: untracked, as a
+  /// batch. The node may be disposed of meanwhile.
+  void call(detail::Reactor* node);
+
+  /// What runs now goes before what `scope` will hold, as if it were around it.
+  void put_before(detail::Reactor* scope) noexcept { scope->effect = running_; }
 
   /// The nearest effect around what is created now.
   detail::Reactor* enclosing_effect() const noexcept {

@@ -293,6 +293,11 @@ class Scope : public detail::Handle {
  public:
   Scope() = default;
   explicit Scope(detail::ScopeNode* node) noexcept : Handle(node) {}
+  /// The effect that runs now starts before those that the scope will hold, as
+  /// it does before those that it creates itself.
+  void after_running_effect() const {
+    if (alive()) node_->graph->put_before(static_cast<detail::Reactor*>(node_));
+  }
   /// Runs `function` untracked, as a batch; what it creates belongs to the
   /// scope. On a scope that is gone nothing runs.
   template <std::invocable Function>

@@ -148,9 +148,9 @@ void layers(std::size_t size, std::uint64_t seed, Measure&& measure, Sink&& word
   for (int depth = 0; depth < 10; ++depth) {
     std::vector<Memo<Word>> next;
     for (std::size_t i = 0; i < kWidth; ++i) {
-      const std::size_t a = random.below(kWidth);
-      const std::size_t b = random.below(kWidth);
-      const std::size_t c = random.below(kWidth);
+      const auto a = static_cast<std::size_t>(random.below(kWidth));
+      const auto b = static_cast<std::size_t>(random.below(kWidth));
+      const auto c = static_cast<std::size_t>(random.below(kWidth));
       if (depth == 0) {
         next.push_back(memo(graph, [x = heads[a], y = heads[b], z = heads[c]] { return x() + y() * 3 + z(); }));
       } else {
