@@ -36,20 +36,19 @@ Result<void> check_app(const std::filesystem::path& root, const std::string& nam
 }
 
 Result<void> provide_packages(Invocation& invocation, const Project& project, std::vector<std::string>* missing) {
-  const auto found = missing_packages(project.debian);
-  if (!found) {
-    if (found.error() != Errc::unsupported) return std::unexpected(found.error());
-    invocation.terminal.note("note: " + found.error().message() +
-                             "; packages/debian.txt, vcpkg.json and conanfile.txt " + "say what the project needs");
+  if (!project.knows_installed) {
+    invocation.terminal.note(
+        "note: there is no dpkg here; packages/debian.txt, vcpkg.json and conanfile.txt say what the project needs");
     return {};
   }
-  *missing = *found;
-  if (found->empty() || invocation.arguments.has("--dry-run")) return {};
+  for (const std::string& package : project.debian)
+    if (!project.installed.contains(package)) missing->push_back(package);
+  if (missing->empty() || invocation.arguments.has("--dry-run")) return {};
   if (invocation.arguments.has("--no-install") || invocation.arguments.has("--no-build")) {
-    invocation.terminal.note("note: to build it you need: " + install_command(*found));
+    invocation.terminal.note("note: to build it you need: " + install_command(*missing));
     return {};
   }
-  return install_packages(*found, invocation.arguments.has("--yes"), invocation.terminal);
+  return install_packages(*missing, invocation.arguments.has("--yes"), invocation.terminal);
 }
 
 void write_build(JsonWriter& json, const BuildReport& report) {

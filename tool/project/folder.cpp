@@ -63,45 +63,41 @@ Error link_error(std::string_view path) {
                                 "read or written through it. Put the file or folder itself there"};
 }
 
-/// Opens a folder below `root`, segment by segment. `not_found` when one is
+/// Opens the last segment of `path`, a folder in the folder `parent`; made first if it is to be.
+Result<Fd> step_into(int parent, std::string_view path, bool make) {
+  const std::string name = name_of(path);
+  if (make && ::mkdirat(parent, name.c_str(), 0777) != 0 && errno != EEXIST)
+    return fail_errno("make the folder " + std::string(path));
+  Fd next(::openat(parent, name.c_str(), kOpenFolder));
+  if (next.get() >= 0) return next;
+  const int number = errno;
+  struct stat status{};
+  if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
+    return std::unexpected(link_error(path));
+  return fail_errno("open the folder " + std::string(path), number);
+}
+
+/// Opens a folder below `root`, segment by segment; `not_found` when one is
 /// missing, unless they are to be made.
 Result<Fd> open_below(int root, std::string_view folder, bool make) {
   Fd at(::openat(root, ".", kOpenFolder));
   if (at.get() < 0) return fail_errno("open the folder");
-  for (std::size_t begin = 0; begin < folder.size();) {
-    const std::size_t end = std::min(folder.find('/', begin), folder.size());
-    const std::string segment(folder.substr(begin, end - begin));
-    const std::string_view so_far = folder.substr(0, end);
-    if (make && ::mkdirat(at.get(), segment.c_str(), 0777) != 0 && errno != EEXIST)
-      return fail_errno("make the folder " + std::string(so_far));
-    const int next = ::openat(at.get(), segment.c_str(), kOpenFolder);
-    if (next < 0) {
-      const int number = errno;
-      struct stat status{};
-      if (::fstatat(at.get(), segment.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
-        return std::unexpected(link_error(so_far));
-      return fail_errno("open the folder " + std::string(so_far), number);
-    }
-    at = Fd(next);
-    begin = end + 1;
+  for (std::size_t end = 0; end < folder.size(); ++end) {
+    end = std::min(folder.find('/', end), folder.size());
+    GROVE_TRY(at, step_into(at.get(), folder.substr(0, end), make));
   }
   return at;
 }
 
-/// Writes files one after another; neighbours in the same folder, which sorted
-/// paths are, share its descriptor.
+/// Writes files one after another. The folders on the way to the last one stay
+/// open, so that sorted paths cost one step or two, not one from the root each.
 class Writer {
  public:
-  explicit Writer(int root) : root_(root), folder_(-1) {}
+  explicit Writer(int root) : root_(root) {}
 
-  Result<void> write(std::string_view path, std::string_view content, mode_t mode = 0666) {
-    const std::string_view parent = parent_of(path);
-    if (folder_.get() < 0 || parent != open_) {
-      GROVE_TRY(folder_, open_below(root_, parent, true));
-      open_ = parent;
-    }
-    const Fd file(
-        ::openat(folder_.get(), name_of(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  Result<void> write(std::string_view path, std::string_view content) {
+    GROVE_TRY(const int folder, enter(parent_of(path)));
+    const Fd file(::openat(folder, name_of(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (file.get() < 0) return fail_errno("create " + std::string(path));
     while (!content.empty()) {
       const ssize_t n = ::write(file.get(), content.data(), content.size());
@@ -113,9 +109,23 @@ class Writer {
   }
 
  private:
+  Result<int> enter(std::string_view folder) {
+    const auto holds = [&](const std::string& open) {
+      return folder.starts_with(open) && (folder.size() == open.size() || folder[open.size()] == '/');
+    };
+    while (!open_.empty() && !holds(open_.back().first)) open_.pop_back();
+    while (open_.empty() ? !folder.empty() : open_.back().first.size() < folder.size()) {
+      const std::size_t begin = open_.empty() ? 0 : open_.back().first.size() + 1;
+      const std::size_t end = std::min(folder.find('/', begin), folder.size());
+      GROVE_TRY(Fd next, step_into(at(), folder.substr(0, end), true));
+      open_.emplace_back(folder.substr(0, end), std::move(next));
+    }
+    return at();
+  }
+  int at() const { return open_.empty() ? root_ : open_.back().second.get(); }
+
   int root_;
-  Fd folder_;
-  std::string open_;
+  std::vector<std::pair<std::string, Fd>> open_;  ///< Path and descriptor of each folder down to the last file's.
 };
 
 /// Removes a folder and what it holds; links are removed, not followed.

@@ -105,7 +105,7 @@ bool Project::is_chosen(std::string_view id) const { return contains(chosen, id)
 
 Files Project::with_records() const {
   Files all = files;
-  Pristine pristine;
+  std::map<std::string_view, std::string_view> pristine;
   for (const LockedLeaf& leaf : lock.leaves)
     for (const auto& [path, hash] : leaf.files) pristine.emplace(hash, files.at(path));
   all.emplace(kLockPath, lock.to_toml());
@@ -115,9 +115,19 @@ Files Project::with_records() const {
 
 Result<std::vector<std::string>> resolve_leaves(const std::filesystem::path& root,
                                                 const std::vector<std::string>& words) {
-  GROVE_TRY(const auto ids, list_leaves(root));
+  std::vector<std::string> ids;  // read when a word is no plain id of a built leaf: the walk costs more than all else
   std::vector<std::string> resolved;
+  std::error_code ignored;
   for (const std::string& word : words) {
+    const auto folder = root / "grove" / word;
+    if (check_relative(word) && std::filesystem::exists(folder / "leaf.toml", ignored) &&
+        std::filesystem::exists(folder / "CMakeLists.txt", ignored)) {
+      add_unique(&resolved, word);
+      continue;
+    }
+    if (ids.empty()) {
+      GROVE_TRY(ids, list_leaves(root));
+    }
     GROVE_TRY(const std::string id, resolve(root, ids, word));
     add_unique(&resolved, id);
   }
@@ -190,9 +200,13 @@ Result<Project> generate(const std::filesystem::path& root, std::string name, co
 
   Files own = project_texts(project);
   if (auto format = read_file(root / ".clang-format")) own[".clang-format"] = std::move(*format);
-  // Without dpkg the packages are named without their versions.
-  const auto versions = installed_packages(project.debian);
-  own["sbom.cdx.json"] = sbom(project, versions ? *versions : std::map<std::string, std::string>{});
+  const auto installed = installed_packages(project.debian);
+  project.knows_installed = installed.has_value();
+  if (installed)
+    project.installed = *installed;
+  else if (installed.error() != Errc::unsupported)
+    return std::unexpected(installed.error());
+  own["sbom.cdx.json"] = sbom(project, project.installed);
   record("project", std::move(own));
   return project;
 }

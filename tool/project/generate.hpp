@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,13 @@ namespace grove::tool {
 /// A project as Grove would make it now: every file in memory, nothing written.
 struct Project {
   std::string name;
-  std::vector<Leaf> leaves;         ///< Each before what uses it; shared folders (no title) among them.
-  std::vector<std::string> chosen;  ///< Ids that were asked for.
-  std::vector<std::string> debian;  ///< Packages to build it with, sorted.
-  Files files;                      ///< All but grove.lock and .grove/pristine.
-  Lock lock;                        ///< Says which file is from which leaf.
+  std::vector<Leaf> leaves;                      ///< Each before what uses it; shared folders (no title) among them.
+  std::vector<std::string> chosen;               ///< Ids that were asked for.
+  std::vector<std::string> debian;               ///< Packages to build it with, sorted.
+  std::map<std::string, std::string> installed;  ///< Those of them that are, with their versions.
+  bool knows_installed = false;                  ///< False where there is no dpkg.
+  Files files;                                   ///< All but grove.lock and .grove/pristine.
+  Lock lock;                                     ///< Says which file is from which leaf.
 
   bool is_chosen(std::string_view id) const;
   /// `files` with grove.lock and .grove/pristine: what `new` writes.

@@ -135,7 +135,7 @@ std::string version_of(const std::map<std::string, std::string>& files) {
   return sha256_hex(text);
 }
 
-std::string pack(const Pristine& pristine) {
+std::string pack(const std::map<std::string_view, std::string_view>& pristine) {
   std::string out(kHeader);
   std::size_t size = out.size();
   for (const auto& [hash, content] : pristine) size += content.size() + kHashSize + 16;

@@ -41,7 +41,7 @@ std::string version_of(const std::map<std::string, std::string>& files);
 /// The texts that a project's files had when they were copied: the base of
 /// three-way merges. One file, .grove/pristine, ordered by hash.
 using Pristine = std::map<std::string, std::string>;  // SHA-256 → content
-std::string pack(const Pristine& pristine);
+std::string pack(const std::map<std::string_view, std::string_view>& pristine);
 /// `corrupt` when a text doesn't hash to its name.
 Result<Pristine> unpack(std::string_view text);
 

@@ -55,7 +55,7 @@ TEST_CASE("pristine texts read back, and damage anywhere is noticed") {
   Pristine pristine;
   for (const std::string& text : {std::string("line\n"), std::string(), std::string("\0\xff bin", 6)})
     pristine.emplace(sha256_hex(text), text);
-  const std::string packed = pack(pristine);
+  const std::string packed = pack({pristine.begin(), pristine.end()});
   const auto read = unpack(packed);
   REQUIRE_OK(read);
   CHECK(*read == pristine);

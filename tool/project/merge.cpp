@@ -151,7 +151,7 @@ Result<void> apply_plan(const Existing& existing, const Plan& plan) {
   for (const Step& step : plan.steps)
     if (step.writes) changes.emplace_back(step.path, step.content);
   if (plan.changes_lock) {
-    changes.emplace_back(kPristinePath, pack(plan.pristine));
+    changes.emplace_back(kPristinePath, pack({plan.pristine.begin(), plan.pristine.end()}));
     changes.emplace_back(kLockPath, plan.lock.to_toml());
   }
   return existing.folder.apply(changes);
