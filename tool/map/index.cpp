@@ -91,20 +91,29 @@ constexpr float kSaturation = 1.2F;       // k1
 constexpr float kUsualSummary = 60;       // words; longer summaries count less
 constexpr float kLengthInfluence = 0.5F;  // b
 
+/// Finds by string_view, so that a known term costs no allocation.
+struct TermHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view term) const noexcept { return std::hash<std::string_view>{}(term); }
+};
+
 /// The terms of one part of the map, gathered by one thread.
 struct Gathered {
-  std::unordered_map<std::string, std::uint32_t> vocabulary;
+  std::unordered_map<std::string, std::uint32_t, TermHash, std::equal_to<>> vocabulary;
   struct Occurrence {
     std::uint32_t term;
-    std::uint32_t entry;
     float weight;
   };
-  std::vector<Occurrence> occurrences;
-  std::vector<std::string> fields;  // kEntryFields for each leaf
+  std::vector<Occurrence> occurrences;          // of all leaves of this part, leaf by leaf
+  std::vector<std::uint32_t> occurrences_ends;  // where each leaf's end
+  std::string text;                             // kEntryFields for each leaf, run together
+  std::vector<std::uint32_t> field_ends;
   std::string problems;
 
   std::uint32_t id_of(std::string_view term) {
-    return vocabulary.try_emplace(std::string(term), static_cast<std::uint32_t>(vocabulary.size())).first->second;
+    const auto known = vocabulary.find(term);
+    if (known != vocabulary.end()) return known->second;
+    return vocabulary.emplace(term, static_cast<std::uint32_t>(vocabulary.size())).first->second;
   }
 };
 
@@ -112,8 +121,8 @@ class Gatherer {
  public:
   Gatherer(Gathered& into, const std::vector<Tree>& trees) : into_(into), trees_(trees) {}
 
-  void add(std::uint32_t entry, const Leaf& leaf) {
-    weights_.clear();
+  void add(const Leaf& leaf) {
+    found_.clear();
     text(leaf.title.en, kTitle);
     text(leaf.title.zh, kTitle);
     text(leaf.id, kId);
@@ -143,36 +152,49 @@ class Gatherer {
       text(tree.title.en, kBranch);
       text(tree.title.zh, kBranch);
       for (const Branch& branch : tree.branches)
-        if (leaf.id.starts_with(branch.path + "/")) {
+        if (leaf.id.size() > branch.path.size() && leaf.id[branch.path.size()] == '/' &&
+            leaf.id.starts_with(branch.path)) {
           text(branch.title.en, kBranch);
           text(branch.title.zh, kBranch);
         }
     }
-    for (const auto& [term, weight] : weights_) into_.occurrences.push_back({term, entry, weight});
+    // One occurrence for each term, its weights added up.
+    std::sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.term < b.term; });
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      if (i > 0 && found_[i].term == found_[i - 1].term)
+        into_.occurrences.back().weight += found_[i].weight;
+      else
+        into_.occurrences.push_back(found_[i]);
+    }
+    into_.occurrences_ends.push_back(static_cast<std::uint32_t>(into_.occurrences.size()));
+    into_.text += leaf.built ? '+' : '-';
     for (const std::string* field : {&leaf.id, &leaf.kind, &leaf.maturity, &leaf.library, &leaf.title.en,
-                                     &leaf.title.zh, &leaf.summary.en, &leaf.summary.zh})
-      into_.fields.push_back(*field);
-    into_.fields[into_.fields.size() - kEntryFields].insert(0, leaf.built ? "+" : "-");
+                                     &leaf.title.zh, &leaf.summary.en, &leaf.summary.zh}) {
+      into_.text += *field;
+      into_.field_ends.push_back(static_cast<std::uint32_t>(into_.text.size()));
+    }
   }
 
  private:
   void text(std::string_view words, float weight) {
-    tokenizer_.each(words, [&](std::string_view term) { weights_[into_.id_of(term)] += weight; });
+    tokenizer_.each(words, [&](std::string_view term) { found_.push_back({into_.id_of(term), weight}); });
   }
   void summary(std::string_view words) {
-    float count = 0;
-    tokenizer_.each(words, [&](std::string_view) { ++count; });
-    text(words, kSummary / (1 - kLengthInfluence + kLengthInfluence * count / kUsualSummary));
+    const std::size_t from = found_.size();
+    text(words, kSummary);
+    const auto count = static_cast<float>(found_.size() - from);
+    for (std::size_t i = from; i < found_.size(); ++i)
+      found_[i].weight /= 1 - kLengthInfluence + kLengthInfluence * count / kUsualSummary;
   }
   void phrase(std::string_view words, float weight) {
     const std::string term = phrase_term(words);
-    if (term.size() > 1) weights_[into_.id_of(term)] += weight;
+    if (term.size() > 1) found_.push_back({into_.id_of(term), weight});
   }
 
   Gathered& into_;
   const std::vector<Tree>& trees_;
   Tokenizer tokenizer_;
-  std::unordered_map<std::uint32_t, float> weights_;
+  std::vector<Gathered::Occurrence> found_;
 };
 
 /// Grows the file's bytes; sections are aligned to 8.
@@ -282,7 +304,7 @@ Result<Index> Index::build(const std::filesystem::path& root) {
     for (std::size_t i = from; i < to; ++i) {
       const Result<Leaf> leaf = load_leaf(root, ordered[i]);
       if (leaf)
-        gatherer.add(static_cast<std::uint32_t>(i), *leaf);
+        gatherer.add(*leaf);
       else
         (into.problems += into.problems.empty() ? "" : "\n") += leaf.error().message();
     }
@@ -314,12 +336,18 @@ Result<Index> Index::build(const std::filesystem::path& root) {
   std::vector<Posting> postings(posting_offsets.back());
   std::vector<std::uint64_t> next(posting_offsets.begin(), posting_offsets.end() - 1);
   const auto total = static_cast<float>(ordered.size());
+  std::uint32_t entry = 0;
   for (std::size_t p = 0; p < threads; ++p) {
-    for (const auto& o : parts[p].occurrences) {
-      const std::uint32_t term = rank[p][o.term];
-      const auto holders = static_cast<float>(posting_offsets[term + 1] - posting_offsets[term]);
-      const float rarity = std::log(1 + (total - holders + 0.5F) / (holders + 0.5F));
-      postings[next[term]++] = {o.entry, rarity * o.weight / (kSaturation + o.weight)};
+    std::size_t at = 0;
+    for (const std::uint32_t end : parts[p].occurrences_ends) {
+      for (; at < end; ++at) {
+        const auto& o = parts[p].occurrences[at];
+        const std::uint32_t term = rank[p][o.term];
+        const auto holders = static_cast<float>(posting_offsets[term + 1] - posting_offsets[term]);
+        const float rarity = std::log(1 + (total - holders + 0.5F) / (holders + 0.5F));
+        postings[next[term]++] = {entry, rarity * o.weight / (kSaturation + o.weight)};
+      }
+      ++entry;
     }
     std::vector<Gathered::Occurrence>().swap(parts[p].occurrences);
   }
@@ -327,14 +355,12 @@ Result<Index> Index::build(const std::filesystem::path& root) {
   Sections file;
   file.bytes.resize(sizeof(Header));
   std::string text;
-  std::vector<std::uint32_t> entry_offsets;
-  std::vector<std::string> sorted_ids;
-  for (const Gathered& part : parts)
-    for (const std::string& field : part.fields) {
-      entry_offsets.push_back(static_cast<std::uint32_t>(text.size()));
-      text += field;
-    }
-  entry_offsets.push_back(static_cast<std::uint32_t>(text.size()));
+  std::vector<std::uint32_t> entry_offsets{0};
+  for (const Gathered& part : parts) {
+    for (const std::uint32_t end : part.field_ends)
+      entry_offsets.push_back(static_cast<std::uint32_t>(text.size()) + end);
+    text += part.text;
+  }
   std::vector<std::uint32_t> id_order(ordered.size());
   for (std::size_t i = 0; i < id_order.size(); ++i) id_order[i] = static_cast<std::uint32_t>(i);
   std::sort(id_order.begin(), id_order.end(),

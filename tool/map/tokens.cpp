@@ -46,11 +46,16 @@ void append_lower(std::string* out, std::string_view raw, char32_t c) {
 Tokenizer::Tokenizer() : stemmer_(sb_stemmer_new("english", "UTF_8")) {}
 Tokenizer::~Tokenizer() { sb_stemmer_delete(stemmer_); }
 
-std::string Tokenizer::stem(std::string_view word) {
+std::string_view Tokenizer::stem(const std::string& word) {
+  if (stems_.size() > 100'000) stems_.clear();
+  std::string& stem = stems_[word];
+  if (!stem.empty()) return stem;
   const sb_symbol* stemmed =
       sb_stemmer_stem(stemmer_, reinterpret_cast<const sb_symbol*>(word.data()), static_cast<int>(word.size()));
-  if (stemmed == nullptr) return std::string(word);
-  return {reinterpret_cast<const char*>(stemmed), static_cast<std::size_t>(sb_stemmer_length(stemmer_))};
+  stem = stemmed == nullptr ? word
+                            : std::string(reinterpret_cast<const char*>(stemmed),
+                                          static_cast<std::size_t>(sb_stemmer_length(stemmer_)));
+  return stem;
 }
 
 void Tokenizer::each(std::string_view text, const std::function<void(std::string_view)>& term) {

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 struct sb_stemmer;
 
@@ -26,8 +26,9 @@ class Tokenizer {
   void each(std::string_view text, const std::function<void(std::string_view)>& term);
 
  private:
-  std::string stem(std::string_view word);
+  std::string_view stem(const std::string& word);
   sb_stemmer* stemmer_;
+  std::unordered_map<std::string, std::string> stems_;  ///< Words come again and again.
 };
 
 /// The whole phrase as one term ("=rate limiting"), for exact titles and names:
