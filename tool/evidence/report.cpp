@@ -117,15 +117,14 @@ std::string evidence_json(const std::vector<Run>& runs) {
 }
 
 std::string evidence_markdown(const Map& map, const std::vector<Run>& runs) {
-  // Newest first, so the first of a kind that is met is the one that counts.
-  std::vector<const Run*> newest;
   std::vector<std::string> machines;
   const auto machine_number = [&](const Run& run) {
     const std::string shown = shown_machine(run.machine);
-    const auto at = std::ranges::find(machines, shown);
-    if (at == machines.end()) machines.push_back(shown);
-    return "M" + std::to_string((at - machines.begin()) + 1);
+    auto number = std::ranges::find(machines, shown) - machines.begin();
+    if (number == std::ssize(machines)) machines.push_back(shown);
+    return "M" + std::to_string(number + 1);
   };
+  // Newest first, so the first that is met is the one that counts.
   const auto find = [&](std::string_view leaf, std::string_view kind) -> const Run* {
     const auto at = std::ranges::find_if(runs, [&](const Run& r) { return r.leaf == leaf && r.kind == kind; });
     return at == runs.end() ? nullptr : &*at;

@@ -7,9 +7,11 @@
 #include <bit>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "grove/base/json.hpp"
+#include "grove/base/process.hpp"
 
 namespace grove::bench {
 
@@ -32,10 +34,12 @@ std::chrono::nanoseconds Meter::cpu_time() noexcept {
 
 namespace {
 
+/// VmHWM, as the Rust twin reads it. Not getrusage: its peak is inherited over
+/// exec, so a program would answer for the memory of whoever started it.
 std::uint64_t peak_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  const auto status = read_file("/proc/self/status");
+  const std::size_t at = status ? status->find("VmHWM:") : std::string::npos;
+  return at == std::string::npos ? 0 : std::strtoull(status->c_str() + at + 6, nullptr, 10) * 1024;
 }
 
 template <class T>
