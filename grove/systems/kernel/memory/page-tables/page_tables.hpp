@@ -117,7 +117,11 @@ concept FrameMap = requires(const T map, PhysAddr frame) {
 class OffsetMap {
  public:
   constexpr explicit OffsetMap(std::uint64_t offset) noexcept : offset_(offset) {}
-  Entry* table(PhysAddr frame) const noexcept { return reinterpret_cast<Entry*>(frame.value() + offset_); }
+  Entry* table(PhysAddr frame) const noexcept { return slot(frame, 0); }
+  /// Optional in a FrameMap. Summed up so that a walk waits for one addition a level.
+  Entry* slot(PhysAddr frame, std::size_t index) const noexcept {
+    return reinterpret_cast<Entry*>(frame.value() + (offset_ + index * sizeof(Entry)));
+  }
 
  private:
   std::uint64_t offset_;
@@ -258,6 +262,15 @@ class [[nodiscard("flush, then release(frames)")]] Pruned {
   std::size_t count_ = 0;
 };
 
+/// Who else reads the tables while they are edited.
+enum class Walkers : std::uint8_t {
+  /// Other processors: a leaf changes by an atomic exchange, or the dirty bit that
+  /// one of them sets in between would be lost.
+  concurrent,
+  /// Nobody: they are loaded on the editing processor only, or not at all.
+  none,
+};
+
 /// The hierarchy below one root frame. It owns nothing: `frames` must outlive
 /// it, and `destroy` gives the tables back.
 ///
@@ -267,8 +280,8 @@ class [[nodiscard("flush, then release(frames)")]] Pruned {
 /// Threads: one editor at a time (a lock is the caller's). Processors may walk
 /// and set accessed and dirty bits meanwhile: entries change by single atomic
 /// stores, new tables are complete before they are linked, and no dirty bit is
-/// lost.
-template <unsigned Levels, FrameSource Frames, FrameMap Map>
+/// lost (see Walkers).
+template <unsigned Levels, FrameSource Frames, FrameMap Map, Walkers Others = Walkers::concurrent>
 class PageTable {
   static_assert(Levels == 4 || Levels == 5);
 
@@ -314,7 +327,7 @@ class PageTable {
   /// Leaves the tables in place (see `prune`).
   [[nodiscard]] Expected<Unmapped> unmap(VirtAddr virt, PageSize size) noexcept {
     return at(virt, size, [&](Entry& slot, unsigned level) -> Unmapped {
-      const Entry old = std::atomic_ref(slot).exchange(0, std::memory_order_acq_rel);
+      const Entry old = swap(slot, 0);
       return {frame_of(old, level), flags_of(old, level), flush_of(virt, size)};
     });
   }
@@ -351,7 +364,7 @@ class PageTable {
       }
       const Entry first = leaf(frame_of(e, level), flags_of(e, level), level - 1);
       for (std::size_t i = 0; i < kEntries; ++i) fresh[i] = first + (i << shift(level - 1));
-      const Entry old = std::atomic_ref(slot).exchange(frame->value() | kLink, std::memory_order_acq_rel);
+      const Entry old = swap(slot, frame->value() | kLink);
       // What the processor set while the table was being filled.
       if (const Entry late = (old & ~e) & (kAccessed | kDirty).bits(); late != 0)
         for (std::size_t i = 0; i < kEntries; ++i) std::atomic_ref(fresh[i]).fetch_or(late, std::memory_order_relaxed);
@@ -363,13 +376,14 @@ class PageTable {
   /// As the processor would, for any byte.
   [[nodiscard]] Expected<Translation> translate(VirtAddr virt) const noexcept {
     if (!is_canonical(virt)) return std::unexpected(MapError::not_canonical);
-    const Entry* table = map_.table(root_);
+    PhysAddr table = root_;
     Entry all = ~Entry{0};
     Entry any = 0;
 #pragma GCC unroll 5
     for (unsigned level = Levels; level > 0; --level) {
-      if (broken(table)) break;
-      const Entry e = load(table[index(virt, level)]);
+      const Entry* const slot = slot_of(table, virt, level);
+      if (broken(slot)) break;
+      const Entry e = load(*slot);
       if ((e & kPresent) == 0) return std::unexpected(MapError::not_mapped);
       all &= e;
       any |= e;
@@ -378,7 +392,7 @@ class PageTable {
         const std::uint64_t inside = virt.value() & ((std::uint64_t{1} << shift(level)) - 1);
         return Translation{frame_of(e, level) + inside, static_cast<PageSize>(level), granted(e, level, all, any)};
       }
-      table = next(e);
+      table = PhysAddr(e & kFrame);
     }
     return std::unexpected(MapError::corrupt);
   }
@@ -424,7 +438,7 @@ class PageTable {
   template <std::invocable<const Mapping&> F>
   [[nodiscard]] Expected<Flush> unmap_range(VirtAddr virt, std::uint64_t bytes, F&& removed) noexcept {
     return edit_range(virt, bytes, [&](Entry& slot, unsigned level, VirtAddr at) {
-      const Entry old = std::atomic_ref(slot).exchange(0, std::memory_order_acq_rel);
+      const Entry old = swap(slot, 0);
       removed(Mapping{at, frame_of(old, level), static_cast<PageSize>(level), flags_of(old, level)});
     });
   }
@@ -522,16 +536,32 @@ class PageTable {
   static constexpr Flush flush_of(VirtAddr virt, PageSize size) noexcept {
     return {virt, bytes_of(size), bytes_of(size), true};
   }
+  static Entry swap(Entry& slot, Entry value) noexcept {
+    if constexpr (Others == Walkers::concurrent)
+      return std::atomic_ref(slot).exchange(value, std::memory_order_acq_rel);
+    const Entry old = load(slot);
+    store(slot, value);
+    return old;
+  }
   static void change_flags(Entry& slot, unsigned level, Flags flags) noexcept {
     constexpr Entry kKept = kAccessed.bits() | kDirty.bits();
+    const auto changed = [&](Entry old) { return leaf(frame_of(old, level), flags, level) | (old & kKept); };
     std::atomic_ref ref(slot);
     Entry old = ref.load(std::memory_order_relaxed);
-    while (!ref.compare_exchange_weak(old, leaf(frame_of(old, level), flags, level) | (old & kKept),
-                                      std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if constexpr (Others == Walkers::none) return ref.store(changed(old), std::memory_order_release);
+    while (!ref.compare_exchange_weak(old, changed(old), std::memory_order_acq_rel, std::memory_order_relaxed)) {
     }
   }
 
   Entry* next(Entry e) const noexcept { return map_.table(PhysAddr(e & kFrame)); }
+  Entry* slot_of(PhysAddr table, VirtAddr virt, unsigned level) const noexcept {
+    if constexpr (requires { map_.slot(table, std::size_t{}); }) {
+      return map_.slot(table, index(virt, level));
+    } else {
+      Entry* const entries = map_.table(table);
+      return broken(entries) ? nullptr : entries + index(virt, level);
+    }
+  }
   /// A trusted map has no null, and then this costs nothing.
   static constexpr bool broken([[maybe_unused]] const Entry* table) noexcept {
     if constexpr (requires { Map::kChecked; })
@@ -547,27 +577,27 @@ class PageTable {
     if (((virt.value() | phys.value()) & (kBytes - 1)) != 0) return std::unexpected(MapError::misaligned);
     if (phys.value() >= kPhysLimit) return std::unexpected(MapError::out_of_range);
     const Entry value = leaf(phys, flags, Leaf);
-    Entry* table = map_.table(root_);
+    PhysAddr table = root_;
 #pragma GCC unroll 4
     for (unsigned level = Levels; level > Leaf; --level) {
-      if (broken(table)) return std::unexpected(MapError::corrupt);
-      Entry& slot = table[index(virt, level)];
-      const Entry e = load(slot);
+      Entry* const slot = slot_of(table, virt, level);
+      if (broken(slot)) return std::unexpected(MapError::corrupt);
+      const Entry e = load(*slot);
       if ((e & kPresent) == 0) [[unlikely]] {
         if (e != 0) return std::unexpected(MapError::already_mapped);
-        if (const auto problem = grow(slot, level, Leaf, virt, value)) return std::unexpected(*problem);
+        if (const auto problem = grow(*slot, level, Leaf, virt, value)) return std::unexpected(*problem);
         return Flush(virt, kBytes, kBytes, false);
       }
       if ((e & kLarge) != 0) [[unlikely]]
         return std::unexpected(level > 3 ? MapError::corrupt : MapError::huge_page);
-      table = next(e);
+      table = PhysAddr(e & kFrame);
     }
-    if (broken(table)) return std::unexpected(MapError::corrupt);
-    Entry& slot = table[index(virt, Leaf)];
-    if (const Entry e = load(slot); e != 0)
+    Entry* const slot = slot_of(table, virt, Leaf);
+    if (broken(slot)) return std::unexpected(MapError::corrupt);
+    if (const Entry e = load(*slot); e != 0)
       return std::unexpected(Leaf > 1 && (e & (kPresent | kLarge)) == kPresent ? MapError::smaller_pages
                                                                                : MapError::already_mapped);
-    store(slot, value);
+    store(*slot, value);
     return Flush(virt, kBytes, kBytes, false);
   }
 
@@ -602,21 +632,21 @@ class PageTable {
     if (!is_canonical(virt)) return std::unexpected(MapError::not_canonical);
     if (!virt.is_aligned(bytes_of(size))) return std::unexpected(MapError::misaligned);
     const auto leaf_level = static_cast<unsigned>(size);
-    Entry* table = map_.table(root_);
+    PhysAddr table = root_;
 #pragma GCC unroll 5
     for (unsigned level = Levels; level > 0; --level) {
-      if (broken(table)) break;
-      Entry& slot = table[index(virt, level)];
-      const Entry e = load(slot);
+      Entry* const slot = slot_of(table, virt, level);
+      if (broken(slot)) break;
+      const Entry e = load(*slot);
       if ((e & kPresent) == 0) return std::unexpected(MapError::not_mapped);
       const bool is_leaf = level == 1 || (e & kLarge) != 0;
       if (is_leaf && level > 3) break;
       if (level == leaf_level) {
         if (!is_leaf) return std::unexpected(MapError::smaller_pages);
-        return act(slot, level);
+        return act(*slot, level);
       }
       if (is_leaf) return std::unexpected(MapError::huge_page);
-      table = next(e);
+      table = PhysAddr(e & kFrame);
     }
     return std::unexpected(MapError::corrupt);
   }
@@ -776,12 +806,21 @@ class PageTable {
   bool edit_table(Entry* table, unsigned level, VirtAddr virt, std::uint64_t bytes, F& act,
                   unsigned& smallest) noexcept {
     if (broken(table)) return false;
+    if (level == 1) {
+      const std::size_t first = index(virt, 1);
+      for (std::size_t i = first; i < first + (bytes >> 12); ++i, virt += kFrameBytes) {
+        if ((load(table[i]) & kPresent) == 0) continue;
+        act(table[i], 1, virt);
+        smallest = 1;
+      }
+      return true;
+    }
     while (bytes > 0) {
       const std::uint64_t piece = piece_of(virt, bytes, level);
       Entry& slot = table[index(virt, level)];
       const Entry e = load(slot);
       if ((e & kPresent) != 0) {
-        if (level == 1 || (e & kLarge) != 0) {
+        if ((e & kLarge) != 0) {
           if (level > 3) return false;
           act(slot, level, virt);
           if (level < smallest) smallest = level;
