@@ -14,24 +14,21 @@ constexpr std::size_t kShownLines = 30;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// The last lines of a log, or those from the first error of a compiler on.
+/// What a person needs of a failed step's log: from the first failed test, the
+/// first failed command or the first error on; else its last lines.
 std::string end_of(std::string_view log) {
-  if (const std::size_t failed = log.find("FAILED: "); failed != std::string_view::npos) log.remove_prefix(failed);
-  std::vector<std::string_view> lines;
-  while (!log.empty()) {
-    const std::size_t end = std::min(log.find('\n'), log.size());
-    lines.push_back(log.substr(0, end));
-    log.remove_prefix(std::min(end + 1, log.size()));
+  std::size_t begin = std::string_view::npos;
+  for (const std::string_view mark : {"***Failed", "***Timeout", "***Exception", "FAILED: ", "CMake Error", "error:"})
+    if (begin == std::string_view::npos) begin = log.find(mark);
+  std::size_t lines = 0;
+  if (begin == std::string_view::npos) {
+    for (begin = log.size(); begin > 0 && lines < kShownLines; --begin) lines += log[begin - 1] == '\n' ? 1 : 0;
+  } else {
+    begin = log.rfind('\n', begin) + 1;
   }
-  const std::size_t error = [&] {
-    for (std::size_t i = 0; i < lines.size(); ++i)
-      if (lines[i].find("error:") != std::string_view::npos || lines[i].find("Error") != std::string_view::npos)
-        return i;
-    return lines.size() > kShownLines ? lines.size() - kShownLines : 0;
-  }();
-  std::string text;
-  for (std::size_t i = error; i < std::min(lines.size(), error + kShownLines); ++i) text.append(lines[i]).append("\n");
-  return text;
+  std::size_t end = begin;
+  for (lines = 0; end < log.size() && lines < kShownLines; ++end) lines += log[end] == '\n' ? 1 : 0;
+  return std::string(log.substr(begin, end - begin));
 }
 
 /// "12/30 Test #12: base.unit ....   Passed  0.03 sec"

@@ -76,6 +76,7 @@ void show_build(Terminal& terminal, const BuildReport& report) {
     for (const std::string& name : report.failed) terminal.line("  " + name);
   }
   if (report.holds()) return;
+  std::fflush(stdout);  // before what goes to the other stream
   if (!report.problem.empty()) terminal.note(report.problem);
   terminal.note(std::string(report.built ? "Some tests don't pass" : "It doesn't build") +
                 "; the whole log: " + shown_path(report.log));

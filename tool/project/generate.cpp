@@ -61,8 +61,9 @@ std::string built_nearby(const std::filesystem::path& root, const std::vector<st
       if (id[i] == '/') n = i;
     return n;
   };
-  std::stable_sort(built.begin(), built.end(),
-                   [&](const std::string& a, const std::string& b) { return common(a) > common(b); });
+  std::sort(built.begin(), built.end(), [&](const std::string& a, const std::string& b) {
+    return common(a) != common(b) ? common(a) > common(b) : a < b;
+  });
   for (std::size_t i = 0; i < std::min<std::size_t>(built.size(), 5); ++i) hint += "\n  " + built[i];
   return hint.empty() ? "; no leaf of this map is built yet" : "; built ones, the nearest first:" + hint;
 }

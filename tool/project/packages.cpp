@@ -115,7 +115,8 @@ Result<void> install_packages(std::span<const std::string> packages, bool yes, T
     return fail(Errc::unsupported, count + " missing, and there is no apt-get here; install the equivalents of " +
                                        joined(packages) + " and run it again");
   if (!yes && !terminal.confirm("Install with " + install_command(packages) + "?"))
-    return fail(Errc::cancelled, count + " missing and weren't installed (--yes installs without asking); " + by_hand);
+    return fail(Errc::cancelled,
+                count + " missing and nothing was installed (--yes installs without asking); " + by_hand);
 
   command.insert(command.end(),
                  {"apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"});
