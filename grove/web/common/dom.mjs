@@ -124,9 +124,10 @@ export class Dom {
   }
 }
 
-// Instantiates a page's module (page.hpp) and mounts it in `root`.
+// Instantiates a page's module (its bytes, or compiled) and mounts it in `root`.
 export async function mount(module, root) {
-  const { exports } = await WebAssembly.instantiate(module, {});
+  const compiled = module instanceof WebAssembly.Module ? module : await WebAssembly.compile(module);
+  const { exports } = await WebAssembly.instantiate(compiled, {});
   const dom = new Dom(root, (handler, value) => {
     const bytes = new TextEncoder().encode(value);
     const at = exports.grove_input(bytes.length);

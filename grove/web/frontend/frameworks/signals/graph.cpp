@@ -172,11 +172,11 @@ bool Graph::check(Reactor* sub) {
   return dirty;
 }
 
-void Graph::resolve(Reactor* memo) {
-  if (memo->flags & (kRunning | kChecking)) return poison(Fault::cycle);
+Fault Graph::resolve(Reactor* memo) {
+  if (memo->flags & (kRunning | kChecking)) return Fault::cycle;
   // While warming up a few more: what is warmed stands on top of a full stack.
   const std::uint32_t limit = options_.max_depth + (warming_ ? 8 : 0);
-  if (pull_depth_ > limit) return poison(Fault::too_deep);
+  if (pull_depth_ > limit) return Fault::too_deep;
   if (pull_depth_ == limit && memo->flags & kFresh && !warming_) warm_up(memo);
   ++pull_depth_;
   ++busy_;
@@ -188,6 +188,7 @@ void Graph::resolve(Reactor* memo) {
   --busy_;
   --pull_depth_;
   settle();
+  return Fault::none;
 }
 
 // Runs memos that never ran, oldest first, up to one that stands on a full

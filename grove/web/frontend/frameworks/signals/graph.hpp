@@ -240,8 +240,8 @@ class Graph {
     }
   }
 
-  /// Brings a memo up to date before it is read.
-  void resolve(detail::Reactor* memo);
+  /// Brings a memo up to date before it is read: `cycle` or `too_deep` when that can't be.
+  Fault resolve(detail::Reactor* memo);
   /// A signal that was written is about to be read.
   void commit(detail::Node* signal) {
     if (signal->type->update(signal)) invalidate_direct(signal->subs);

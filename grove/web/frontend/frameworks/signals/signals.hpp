@@ -233,48 +233,43 @@ class Memo : public detail::Handle {
   /// The value, tracked, computed if it has to be. The reference holds until
   /// the memo next runs or is disposed of. Faults: see the top of the file.
   const T& operator()() const {
-    const T* value = up_to_date();
-    if (value == nullptr) [[unlikely]] {
-      if (node_->graph != nullptr) node_->graph->poison(Fault::disposed);
-      return detail::nothing<T>();
+    const T& value = peek();
+    if (alive()) [[likely]] {
+      node_->graph->track(node_);
     }
-    if (node_->fault != Fault::none) [[unlikely]]
-      node_->graph->poison(node_->fault);
-    node_->graph->track(node_);
-    return *value;
+    return value;
   }
   /// The value, not tracked.
   const T& peek() const {
-    const T* value = up_to_date();
-    if (value == nullptr) [[unlikely]] {
-      if (node_->graph != nullptr) node_->graph->poison(Fault::disposed);
-      return detail::nothing<T>();
+    Fault fault;
+    const T* value = up_to_date(fault);
+    if (fault != Fault::none && node_->graph != nullptr) [[unlikely]] {
+      node_->graph->poison(fault);
     }
-    if (node_->fault != Fault::none) [[unlikely]]
-      node_->graph->poison(node_->fault);
-    return *value;
+    return value != nullptr ? *value : detail::nothing<T>();
   }
-  /// The value, tracked, or why there is none; the reader does not become faulty
-  /// unless the memo is one that runs just now (a cycle).
+  /// The value, tracked, or why there is none; the reader does not become faulty.
   std::expected<T, Fault> try_get() const {
-    const T* value = up_to_date();
-    if (value == nullptr) return std::unexpected(Fault::disposed);
-    node_->graph->track(node_);
-    if (node_->flags & (detail::kRunning | detail::kChecking)) return std::unexpected(Fault::cycle);
-    if (node_->fault != Fault::none) return std::unexpected(node_->fault);
+    Fault fault;
+    const T* value = up_to_date(fault);
+    if (value != nullptr) node_->graph->track(node_);
+    if (fault != Fault::none) return std::unexpected(fault);
     return *value;
   }
 
  private:
-  const T* up_to_date() const {
+  const T* up_to_date(Fault& fault) const {
+    using namespace detail;
+    fault = Fault::disposed;
     if (!alive()) [[unlikely]]
       return nullptr;
-    using namespace detail;
     auto* node = static_cast<MemoBase<T>*>(node_);
+    Fault now = Fault::none;
     if (node->flags & (kDirty | kPending | kRunning | kChecking)) {
-      node->graph->resolve(node);
+      now = node->graph->resolve(node);
       if (!alive()) return nullptr;  // Its own run disposed of it.
     }
+    fault = now != Fault::none ? now : node->fault;
     return &node->value;
   }
 };

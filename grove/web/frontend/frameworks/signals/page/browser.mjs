@@ -42,7 +42,9 @@ try {
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() => window.ready, undefined, { timeout: 30000 });
+  await page.waitForFunction(() => window.ready, undefined, { timeout: 30000 }).catch((error) => {
+    throw new Error(`${error}\n${errors.join("\n")}`);
+  });
 
   const check = (name, good) => console.log(`check ${name} ${good}`);
   const rows = () => page.evaluate(() => Array.from(document.querySelectorAll("#tbody > tr"), (tr) =>
