@@ -12,8 +12,8 @@ TEST_CASE("parallel_for visits every index once, whatever the grain and the thre
   for (const unsigned threads : {1u, 2u, 5u}) {
     JobPool pool(threads);
     CHECK(pool.threads() == threads);
-    for (const std::size_t count : {0, 1, 7, 1000}) {
-      for (const std::size_t grain : {0, 1, 3, 64, 5000}) {
+    for (const std::size_t count : {0u, 1u, 7u, 1000u}) {
+      for (const std::size_t grain : {0u, 1u, 3u, 64u, 5000u}) {
         std::vector<int> seen(count, 0);
         pool.parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
           for (auto i = begin; i < end; ++i) ++seen[i];

@@ -12,7 +12,7 @@ void pause() noexcept {
 }
 // Frames hand out work every few microseconds, and a futex round trip costs as
 // much as a small system: look around for a moment before sleeping.
-constexpr int kSpins = 2000;
+constexpr int kSpins = 200;
 }  // namespace
 
 JobPool::JobPool(unsigned threads) {

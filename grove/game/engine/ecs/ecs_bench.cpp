@@ -52,31 +52,34 @@ void fold(Checksum& checksum, const Vec3& v) {
   checksum.number(v.z);
 }
 
+/// A row of a matrix. LLVM finds these vectors in the peer's loops by itself, GCC
+/// 12 doesn't; the arithmetic is the same, in the same order.
+using Row = float __attribute__((vector_size(16)));
+
 /// Gauss-Jordan without pivoting, row by row.
-inline std::array<float, 16> inverse(const std::array<float, 16>& source) {
-  auto a = source;
-  std::array<float, 16> b{};
-  for (std::size_t i = 0; i < 4; ++i) b[i * 5] = 1;
-  for (std::size_t i = 0; i < 4; ++i) {
-    const float scale = 1.0f / a[i * 5];
-    for (std::size_t k = 0; k < 4; ++k) {
-      a[i * 4 + k] *= scale;
-      b[i * 4 + k] *= scale;
-    }
-    for (std::size_t r = 0; r < 4; ++r) {
+inline void invert(Row (&a)[4]) {
+  Row b[4] = {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const float scale = 1.0f / a[i][i];
+    a[i] *= scale;
+    b[i] *= scale;
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
       if (r == i) continue;
-      const float factor = a[r * 4 + i];
-      for (std::size_t k = 0; k < 4; ++k) {
-        a[r * 4 + k] -= factor * a[i * 4 + k];
-        b[r * 4 + k] -= factor * b[i * 4 + k];
-      }
+      const float factor = a[r][i];
+      a[r] -= factor * a[i];
+      b[r] -= factor * b[i];
     }
   }
-  return b;
+  std::copy(b, b + 4, a);
 }
 inline void heavy(Transform& transform, Vec3& p) {
-  for (int i = 0; i < 100; ++i) transform.m = inverse(transform.m);
-  const auto& m = transform.m;
+  auto& m = transform.m;
+  Row rows[4];
+  std::memcpy(rows, m.data(), sizeof rows);
+  for (int i = 0; i < 100; ++i) invert(rows);
+  std::memcpy(m.data(), rows, sizeof rows);
   p = {m[0] * p.x + m[1] * p.y + m[2] * p.z, m[4] * p.x + m[5] * p.y + m[6] * p.z,
        m[8] * p.x + m[9] * p.y + m[10] * p.z};
 }

@@ -243,7 +243,8 @@ TEST_CASE("par_each visits each entity once, with any grain") {
   for (int i = 0; i < 10000; ++i) world.spawn(Health{0}, Pos{static_cast<float>(i), 0});
   for (int i = 0; i < 100; ++i) world.spawn(Health{0}, Name{"n"});
   Query<Health&> query(world);
-  for (const std::size_t grain : {0, 1, 100, 512, 100000}) query.par_each(pool, [](Health& h) { ++h.points; }, grain);
+  for (const std::size_t grain : {0u, 1u, 100u, 512u, 100000u})
+    query.par_each(pool, [](Health& h) { ++h.points; }, grain);
   query.each([](Health& h) { CHECK(h.points == 5); });
 }
 
@@ -559,6 +560,27 @@ TEST_CASE("a system with World& runs alone, between the systems before and after
   CHECK(seen == 2);
   REQUIRE_OK(schedule.run(world, pool));
   CHECK(seen == 4);
+}
+
+TEST_CASE("inside the query of a system with World& changes are refused, around it they are seen") {
+  World world;
+  world.spawn(Pos{});
+  Schedule schedule;
+  schedule.add([](World& w, Query<Entity, const Pos&>& q) {
+    q.each([&](Entity e, const Pos&) {
+      CHECK_FALSE(w.spawn(Pos{}));
+      CHECK(w.despawn(e).error() == Errc::conflict);
+    });
+    const auto before = q.count();
+    CHECK(w.spawn(Pos{}, Health{}));
+    std::size_t visited = 0;
+    q.each([&](Entity, const Pos&) { ++visited; });
+    CHECK(visited == before + 1);
+  });
+  REQUIRE_OK(schedule.run(world));
+  REQUIRE_OK(schedule.run(world));
+  CHECK(world.size() == 3);
+  CHECK_FALSE(world.iterating());
 }
 
 TEST_CASE("a system sees changes since its own last run, whoever made them") {

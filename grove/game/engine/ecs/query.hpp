@@ -91,12 +91,14 @@ class QueryState {
   QueryState& operator=(const QueryState&) = delete;
 
   std::span<const Term> terms() const noexcept { return terms_; }
-  /// A system's run: the ticks are the schedule's, the world is locked already.
-  void enter(Tick now, Tick last, game::JobPool* pool) {
+  /// A system's run: the ticks are the schedule's, and unless the system runs
+  /// alone the world is locked already.
+  void enter(Tick now, Tick last, game::JobPool* pool, bool alone) {
     now_ = now;
     last_ = last;
     pool_ = pool;
-    scheduled_ = true;
+    ticks_given_ = true;
+    locked_ = !alone;
     refresh();
   }
 
@@ -105,14 +107,13 @@ class QueryState {
   class Pass {
    public:
     explicit Pass(QueryState& query, bool all = true) : query_(query), all_(all) {
-      if (query.scheduled_) return;
       query.refresh();
-      query.now_ = query.world_->next_tick();
-      ++query.world_->locks_;
+      if (!query.ticks_given_) query.now_ = query.world_->next_tick();
+      if (!query.locked_) ++query.world_->locks_;
     }
     ~Pass() {
-      if (query_.scheduled_) return;
-      --query_.world_->locks_;
+      if (!query_.locked_) --query_.world_->locks_;
+      if (query_.ticks_given_) return;
       if (all_) query_.last_ = query_.now_;
       // What is changed after this pass is newer than it.
       ++query_.world_->tick_;
@@ -149,7 +150,8 @@ class QueryState {
   Tick now_ = 0;
   Tick last_ = 0;
   game::JobPool* pool_ = nullptr;
-  bool scheduled_ = false;
+  bool ticks_given_ = false;
+  bool locked_ = false;
 };
 
 /// One term in one chunk: at(row) is what the callback gets, pass(row) whether a
@@ -316,7 +318,8 @@ class Query : public detail::QueryState {
   void par_each(game::JobPool& pool, F&& f, std::size_t grain = 512) {
     const Pass pass(*this);
     const detail::Cursor cursor{now32(now_), horizon()};
-    const auto spans = pieces(grain, !kFilters);
+    // Few entities are still shared out, so that heavy work on them is.
+    const auto spans = pieces(std::min(grain, count() / (pool.threads() * std::size_t{8}) + 32), !kFilters);
     pool.parallel_for(spans.size(), 1, [&](std::size_t begin, std::size_t end) {
       for (; begin < end; ++begin) {
         const auto& it = spans[begin];

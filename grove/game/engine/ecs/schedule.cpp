@@ -165,7 +165,7 @@ std::vector<std::string> Schedule::describe() {
 }
 
 void Schedule::run_node(Node& node) {
-  node.missing = node.system->run({*world_, node.now, node.last, pool_});
+  node.missing = node.system->run({*world_, node.now, node.last, pool_, node.access.exclusive});
   node.last = node.now;
 }
 

@@ -68,6 +68,7 @@ struct Frame {
   World& world;
   Tick now, last;
   game::JobPool* pool;
+  bool alone;  ///< The system has the world to itself.
 };
 
 /// What a system keeps for one parameter between runs.
@@ -78,7 +79,7 @@ struct Parameter<Query<Terms...>&> {
   static void access(Access& access) { access.queries.push_back(Query<Terms...>::terms()); }
   explicit Parameter(World& world) : query(world) {}
   const TypeInfo* enter(const Frame& frame) {
-    query.enter(frame.now, frame.last, frame.pool);
+    query.enter(frame.now, frame.last, frame.pool, frame.alone);
     return nullptr;
   }
   Query<Terms...>& get() { return query; }

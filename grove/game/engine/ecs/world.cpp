@@ -35,7 +35,7 @@ void copy_fixed(std::byte* to, const std::byte* from) noexcept {
   std::memcpy(to, from, N);
 }
 /// Most components are a few words: no call for these.
-void copy_bytes(std::byte* to, const std::byte* from, std::uint32_t size) noexcept {
+[[gnu::always_inline]] inline void copy_bytes(std::byte* to, const std::byte* from, std::uint32_t size) noexcept {
   switch (size) {
     case 0: return;
     case 4: return copy_fixed<4>(to, from);
@@ -45,7 +45,7 @@ void copy_bytes(std::byte* to, const std::byte* from, std::uint32_t size) noexce
     default: std::memcpy(to, from, size);
   }
 }
-void relocate(const TypeInfo& type, std::byte* to, std::byte* from) noexcept {
+inline void relocate(const TypeInfo& type, std::byte* to, std::byte* from) noexcept {
   if (type.relocate == nullptr)
     copy_bytes(to, from, type.size);
   else if (type.size != 0)
@@ -59,11 +59,22 @@ void destroy_value(Chunk& chunk, const Column& column, std::uint32_t row) noexce
 }
 
 /// Gives each row its own tick again, so that rows with older ones can join.
-void spread_all_changed(Chunk& chunk, std::uint32_t column, std::uint32_t now) noexcept {
+[[gnu::noinline]] void spread_all_changed(Chunk& chunk, std::uint32_t column, std::uint32_t now) noexcept {
   auto& all = chunk.all_changed()[column];
   Ticks* const ticks = chunk.array<Ticks>(chunk.archetype->columns[column].ticks);
   for (std::uint32_t i = 0; i < chunk.count; ++i) ticks[i].changed = younger(ticks[i].changed, all, now);
   all = now - kOldest;
+}
+
+/// The ticks of a row that moves; it stays as old as it was.
+[[gnu::always_inline]] inline void carry_ticks(Chunk& from, const Column& a, std::uint32_t a_index, std::uint32_t a_row,
+                                               Chunk& to, const Column& b, std::uint32_t b_index, std::uint32_t b_row,
+                                               std::uint32_t now) noexcept {
+  Ticks ticks = from.array<Ticks>(a.ticks)[a_row];
+  ticks.changed = younger(ticks.changed, from.all_changed()[a_index], now);
+  if (now - to.all_changed()[b_index] < now - ticks.changed) [[unlikely]]
+    spread_all_changed(to, b_index, now);
+  to.array<Ticks>(b.ticks)[b_row] = ticks;
 }
 
 }  // namespace
@@ -157,7 +168,7 @@ Edge& World::link(Archetype& from, std::vector<std::uint32_t> ids, const Bundle&
     if (column == PointerIndex::kNone)
       edge->dropped.push_back(i);
     else
-      edge->copies.push_back({i, column});
+      edge->copies.push_back({i, column, from.columns[i], to.columns[column]});
   }
   for (std::uint32_t i = 0; i < bundle.count; ++i) {
     const auto column = to.column_of.find(bundle.types[i]);
@@ -195,8 +206,7 @@ Edge& World::remove_edge(Archetype& from, const Bundle& bundle) {
 
 // --- chunks and slots ---
 
-Chunk& World::open_chunk(Archetype& archetype) {
-  if (!archetype.chunks.empty() && archetype.chunks.back()->count < archetype.capacity) return *archetype.chunks.back();
+Chunk& World::add_chunk(Archetype& archetype) {
   archetype.chunks.reserve(archetype.chunks.size() + 1);
   void* memory = nullptr;
   if (archetype.block_bytes > kChunkBytes) {
@@ -276,22 +286,13 @@ void World::fill_hole(Chunk& chunk, std::uint32_t row) {
       if (&last == &chunk)
         chunk.array<Ticks>(column.ticks)[row] = chunk.array<Ticks>(column.ticks)[last_row];
       else
-        carry_ticks(last, column, i, last_row, chunk, column, i, row);
+        carry_ticks(last, column, i, last_row, chunk, column, i, row, static_cast<std::uint32_t>(tick_));
     }
     auto& slot = slots_[from->index];
     slot.chunk = &chunk;
     slot.row = row;
   }
   if (--last.count == 0) close_chunk(last);
-}
-
-void World::carry_ticks(Chunk& from, const Column& a, std::uint32_t a_index, std::uint32_t a_row, Chunk& to,
-                        const Column& b, std::uint32_t b_index, std::uint32_t b_row) noexcept {
-  const auto now = static_cast<std::uint32_t>(tick_);
-  Ticks ticks = from.array<Ticks>(a.ticks)[a_row];
-  ticks.changed = younger(ticks.changed, from.all_changed()[a_index], now);
-  if (now - to.all_changed()[b_index] < now - ticks.changed) spread_all_changed(to, b_index, now);
-  to.array<Ticks>(b.ticks)[b_row] = ticks;
 }
 
 /// Moves an entity's row along an edge. Values of the edge's fresh columns are
@@ -303,12 +304,11 @@ void World::move_row(Slot& slot, Entity entity, const Edge& edge) {
   Archetype& target = *edge.to;
   Chunk& to = open_chunk(target);
   const std::uint32_t row = to.count;
+  const auto now = static_cast<std::uint32_t>(tick_);
   to.array<Entity>(target.entities)[row] = entity;
   for (const auto& copy : edge.copies) {
-    const auto& a = source.columns[copy.from];
-    const auto& b = target.columns[copy.to];
-    relocate(*a.type, value_at(to, b, row), value_at(from, a, from_row));
-    carry_ticks(from, a, copy.from, from_row, to, b, copy.to, row);
+    relocate(*copy.to.type, value_at(to, copy.to, row), value_at(from, copy.from, from_row));
+    carry_ticks(from, copy.from, copy.from_index, from_row, to, copy.to, copy.to_index, row, now);
   }
   to.count = row + 1;
   slot.chunk = &to;

@@ -54,7 +54,8 @@ struct Column {
 /// Where rows go when a bundle is added or removed, and what to copy.
 struct Edge {
   struct Copy {
-    std::uint32_t from, to;  ///< Columns.
+    std::uint32_t from_index, to_index;
+    Column from, to;
   };
   struct Target {
     std::uint32_t column, ticks, data;
@@ -234,7 +235,7 @@ class World {
 
   /// Runs after T was added to an entity (not when it was replaced), or before
   /// it is removed by remove or despawn (not when the world is cleared, restored
-  /// or destroyed). One hook a type and kind; empty: none.
+  /// or destroyed). One hook a type and kind; empty: none. Must not throw.
   template <class T>
   void on_add(std::function<void(Entity, T&)> hook) {
     set_hook(type_info<T>(), 0, erase(std::move(hook)));
@@ -358,6 +359,15 @@ class World {
   detail::Edge& link(detail::Archetype& from, std::vector<std::uint32_t> ids, const detail::Bundle& bundle);
 
   detail::Place place(const detail::Bundle& bundle);
+  /// Rows being constructed: they count once they are whole, also when the
+  /// callback that makes them throws.
+  struct OpenRows {
+    World& world;
+    detail::Place at;
+    std::uint32_t rows;
+    std::vector<Entity>* out;
+    ~OpenRows() { world.commit_rows(at, rows, out); }
+  };
   std::uint32_t open_rows(const detail::Bundle& bundle, std::size_t wanted, detail::Place& at);
   void commit_rows(detail::Place at, std::uint32_t rows, std::vector<Entity>* out);
   Outcome<detail::Place> extend(Entity entity, const detail::Bundle& bundle);
@@ -369,11 +379,14 @@ class World {
 
   Entity take_slot(detail::Chunk* chunk, std::uint32_t row);
   void free_slot(std::uint32_t index) noexcept;
-  detail::Chunk& open_chunk(detail::Archetype& archetype);
+  detail::Chunk& open_chunk(detail::Archetype& archetype) {
+    if (!archetype.chunks.empty() && archetype.chunks.back()->count < archetype.capacity)
+      return *archetype.chunks.back();
+    return add_chunk(archetype);
+  }
+  detail::Chunk& add_chunk(detail::Archetype& archetype);
   void move_row(detail::Slot& slot, Entity entity, const detail::Edge& edge);
   void fill_hole(detail::Chunk& chunk, std::uint32_t row);
-  void carry_ticks(detail::Chunk& from, const detail::Column& a, std::uint32_t a_index, std::uint32_t a_row,
-                   detail::Chunk& to, const detail::Column& b, std::uint32_t b_index, std::uint32_t b_row) noexcept;
   void empty_archetype(detail::Archetype& archetype) noexcept;
   void close_chunk(detail::Chunk& chunk) noexcept;
 
@@ -415,14 +428,7 @@ std::size_t World::spawn_batch(std::size_t count, Make&& make, std::vector<Entit
     static_assert(detail::distinct<Ts...>(), "the same component twice");
     if (out != nullptr) out->reserve(out->size() + count);
     for (std::size_t done = 0; done < count;) {
-      // Rows count once they are whole, also when make throws.
-      struct Batch {
-        World& world;
-        detail::Place at;
-        std::uint32_t rows = 0;
-        std::vector<Entity>* out;
-        ~Batch() { world.commit_rows(at, rows, out); }
-      } batch{*this, {}, 0, out};
+      OpenRows batch{*this, {}, 0, out};
       const std::uint32_t room = open_rows(detail::BundleOf<Ts...>::kBundle, count - done, batch.at);
       if (room == 0) return done;
       for (; batch.rows < room; ++batch.rows, ++batch.at.row) {

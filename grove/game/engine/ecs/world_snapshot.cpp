@@ -9,6 +9,7 @@
 //   resources    name size, bytes, name, value
 
 #include <algorithm>
+#include <set>
 
 #include "grove/base/bytes.hpp"
 #include "grove/game/engine/ecs/world.hpp"
@@ -140,6 +141,7 @@ struct World::Restorer {
   std::vector<std::uint32_t> components{};  ///< The world's id of each saved component.
   Packed<SavedSlot> slots{};
   std::vector<SavedArchetype> archetypes{};
+  std::set<std::vector<std::uint32_t>> tables{};
   std::vector<SavedResource> resources{};
 
   static std::unexpected<Error> damaged(const char* what) {
@@ -271,9 +273,7 @@ struct World::Restorer {
     if (std::adjacent_find(saved.sorted.begin(), saved.sorted.end()) != saved.sorted.end())
       return damaged("a column twice");
     if ((index == 0) != saved.sorted.empty()) return damaged("the order of its tables");
-    for (const auto& other : archetypes) {
-      if (other.sorted == saved.sorted) return damaged("a table twice");
-    }
+    if (!tables.insert(saved.sorted).second) return damaged("a table twice");
     if (head.rows != 0) {
       // Cheap to know without making the table: lay one out.
       Archetype table;
