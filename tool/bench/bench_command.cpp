@@ -72,6 +72,7 @@ Result<std::vector<std::string>> write_plots(const Map& map, const std::vector<B
   std::vector<std::string> written;
   std::vector<Ratio> all;
   const Run* last = nullptr;
+  const bool several = std::ranges::count_if(outcomes, [](const BenchOutcome& o) { return !o.run.ratios.empty(); }) > 1;
   const auto footer = [](const Run& run) {
     return iso_date(run.time) + ", " + run.machine.cpu + ", " + std::to_string(run.machine.cores) + " cores, " +
            run.machine.compiler;
@@ -82,7 +83,7 @@ Result<std::vector<std::string>> write_plots(const Map& map, const std::vector<B
     last = &run;
     if (file) {
       for (Ratio ratio : run.ratios) {
-        if (outcomes.size() > 1) ratio.workload = run.leaf.substr(run.leaf.rfind('/') + 1) + " " + ratio.workload;
+        if (several) ratio.workload = run.leaf.substr(run.leaf.rfind('/') + 1) + " " + ratio.workload;
         all.push_back(std::move(ratio));
       }
       continue;
@@ -94,8 +95,7 @@ Result<std::vector<std::string>> write_plots(const Map& map, const std::vector<B
     written.push_back(path.lexically_relative(map.root).string());
   }
   if (file && last != nullptr) {
-    GROVE_CHECK(
-        write_file(*file, ratio_plot(outcomes.size() > 1 ? "Grove and its peers" : last->leaf, all, footer(*last))));
+    GROVE_CHECK(write_file(*file, ratio_plot(several ? "Grove and its peers" : last->leaf, all, footer(*last))));
     written.push_back(*file);
   }
   return written;

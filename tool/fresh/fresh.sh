@@ -56,13 +56,12 @@ mount -t tmpfs tmpfs "$root/dev/shm" 2>/dev/null || true
 
 git clone --quiet --no-hardlinks --depth 1 "file://$here" "$root/root/grove"
 if [ $# = 0 ]; then
-  # The first code block of the README after "Quick start", without prompts and the clone itself.
-  sed -n '/^## Quick start/,$p' "$here/README.md" | sed -n '/^```/,/^```/{/^```/!p;};' | sed '/git clone/d; /^cd /d; s/^\$ //' |
-    head -n 2 >"$root/root/commands"
+  # What the README says before its first section, the clone itself left out.
+  sed '/^## /q' "$here/README.md" | grep '^bin/grove ' >"$root/root/commands" || true
 else
   printf '%s\n' "$*" >"$root/root/commands"
 fi
-[ -s "$root/root/commands" ] || { say "the README has no code block below '## Quick start'"; exit 2; }
+[ -s "$root/root/commands" ] || { say "the README names no bin/grove command before its first section"; exit 2; }
 say "running in the clone:"
 sed 's/^/  /' "$root/root/commands" >&2
 status=0

@@ -63,7 +63,8 @@ Result<SourceFiles> source_files(const std::filesystem::path& root) {
   std::string base = revision({"merge-base", "HEAD", "origin/main"});
   if (base.empty()) base = revision({"merge-base", "HEAD", "main"});
   if (base == head) base = revision({"rev-parse", "--verify", "--quiet", "HEAD~1"});
-  if (base.empty()) return files;  // the first commit: nothing to differ from
+  if (base.empty()) base = head;  // the first commit: what isn't committed yet
+  if (base.empty()) return files;
   GROVE_TRY(files.changed, git_files(root, {"diff", "-z", "--name-only", "--diff-filter=d", base}, {".cpp"}));
   GROVE_TRY(const auto added, git_files(root, {"ls-files", "-z", "--others", "--exclude-standard"}, {".cpp"}));
   files.changed.insert(files.changed.end(), added.begin(), added.end());
@@ -76,7 +77,7 @@ std::string test_file(const std::filesystem::path& root, const std::vector<std::
   std::string text = "# Written by `grove test`.\n";
   for (const auto& build : builds) text += "subdirs(" + bracketed(build.string()) + ")\n";
   if (!sources.tracked.empty()) {
-    std::vector<std::string> command{"clang-format-19", "--dry-run", "-Werror"};
+    std::vector<std::string> command{"clang-format-19", "--dry-run", "-Werror", "--ferror-limit=1"};
     command.insert(command.end(), sources.tracked.begin(), sources.tracked.end());
     text += add_test("lint.format", command, root);
   }
