@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <utility>
 
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
@@ -451,8 +452,9 @@ Result<Map> load_map(const std::filesystem::path& root) {
     const Tree* tree = map.tree(std::string_view(leaf.id).substr(0, leaf.id.find('/')));
     return tree != nullptr ? tree->order : 0;
   };
-  std::stable_sort(map.leaves.begin(), map.leaves.end(),
-                   [&](const Leaf& a, const Leaf& b) { return order_of(a) < order_of(b); });
+  std::sort(map.leaves.begin(), map.leaves.end(), [&](const Leaf& a, const Leaf& b) {
+    return std::pair(order_of(a), std::string_view(a.id)) < std::pair(order_of(b), std::string_view(b.id));
+  });
   return map;
 }
 
