@@ -21,11 +21,14 @@ using bench::Parameters;
 constexpr std::uint64_t k1G = std::uint64_t{1} << 30;
 constexpr Flags kData = kWrite | kNoExecute;
 
+/// Both sides align the arena alike: where the host may use huge pages they start here.
+constexpr std::size_t kAlignment = std::size_t{2} << 20;
+
 /// Frames in order from zeroed, touched memory; frame 0 is the root.
 class Arena {
  public:
   explicit Arena(std::size_t count)
-      : memory_(static_cast<std::byte*>(std::aligned_alloc(kFrameBytes, count * kFrameBytes))), count_(count) {
+      : memory_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, count * kFrameBytes))), count_(count) {
     std::memset(memory_.get(), 0, count * kFrameBytes);
   }
   std::optional<PhysAddr> allocate() noexcept {

@@ -29,7 +29,7 @@ struct Arena {
 
 impl Arena {
     fn new(count: usize) -> Self {
-        let layout = std::alloc::Layout::from_size_align(count * FRAME, FRAME).unwrap();
+        let layout = std::alloc::Layout::from_size_align(count * FRAME, 2 << 20).unwrap();
         let memory = unsafe { std::alloc::alloc(layout) };
         unsafe { std::ptr::write_bytes(memory, 0, count * FRAME) };
         Self { memory, layout, next: 1, count }
