@@ -296,7 +296,7 @@ Result<PayloadKey> read_nonce(Source& source, const FileKey& file_key) {
 struct EncryptStream::State {
   explicit State(Sink& sink, bool armored)
       : armor(armored ? std::make_unique<ArmorSink>(sink) : nullptr), out(armored ? *armor : sink) {}
-  ~State() { wipe({pending.get(), held}); }
+  ~State() { wipe({pending.get(), kChunkSize}); }
 
   std::unique_ptr<ArmorSink> armor;
   Sink& out;

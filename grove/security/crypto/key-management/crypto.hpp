@@ -20,7 +20,11 @@ namespace grove::key_management::crypto {
 
 using Bytes = std::span<const std::byte>;
 
-inline const unsigned char* in(Bytes bytes) noexcept { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+// The libraries' headers forbid null, which an empty span may hold.
+inline const unsigned char* in(Bytes bytes) noexcept {
+  static constexpr unsigned char kNothing = 0;
+  return bytes.empty() ? &kNothing : reinterpret_cast<const unsigned char*>(bytes.data());
+}
 inline unsigned char* out(std::span<std::byte> bytes) noexcept {
   return reinterpret_cast<unsigned char*>(bytes.data());
 }

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "grove/security/crypto/key-management/secret.hpp"
-
 namespace grove::key_management {
 
 Result<void> Sink::write(std::span<const std::byte> bytes) {

@@ -221,7 +221,7 @@ void interoperate(const Tool& tool, const std::function<Identity()>& generate, s
   for (const std::size_t size :
        {std::size_t{0}, std::size_t{1}, kChunkSize - 1, kChunkSize, kChunkSize + 1, 3 * kChunkSize})
     for (const bool armor : {false, true}) exchange(size, armor, 1);
-  for (const std::size_t recipients : {2, 5, 20}) exchange(1000, recipients == 5, recipients);
+  for (const std::size_t recipients : {2uz, 5uz, 20uz}) exchange(1000, recipients == 5, recipients);
   exchange(largest, false, 1);
   exchange(largest / 10, true, 3);
   proof::figure(tool.name + "-opens-ours", static_cast<double>(opened), "files");

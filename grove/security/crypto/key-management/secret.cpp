@@ -7,7 +7,9 @@
 
 namespace grove::key_management {
 
-void wipe(std::span<std::byte> memory) noexcept { sodium_memzero(memory.data(), memory.size()); }
+void wipe(std::span<std::byte> memory) noexcept {
+  if (!memory.empty()) sodium_memzero(memory.data(), memory.size());
+}
 
 SecretBuffer::SecretBuffer(std::size_t size) : size_(size) {
   if (size == 0) return;
@@ -28,12 +30,12 @@ SecretBuffer SecretBuffer::copy(std::span<const std::byte> bytes) {
 
 SecretBuffer SecretBuffer::random(std::size_t size) {
   SecretBuffer buffer(size);
-  randombytes_buf(buffer.data_, size);
+  if (size > 0) randombytes_buf(buffer.data_, size);
   return buffer;
 }
 
 bool operator==(const SecretBuffer& a, const SecretBuffer& b) noexcept {
-  return a.size_ == b.size_ && sodium_memcmp(a.data_, b.data_, a.size_) == 0;
+  return a.size_ == b.size_ && (a.empty() || sodium_memcmp(a.data_, b.data_, a.size_) == 0);
 }
 
 }  // namespace grove::key_management
