@@ -110,12 +110,13 @@ export class Dom {
 
   // One listener for each kind of event, on the root; the nearest node on the way up that listens is told.
   listen(node, event, handler) {
-    (node.groveEvents ??= {})[event] = handler;
+    const key = `grove-${event}`;
+    node[key] = handler;
     if (this.events.has(event)) return;
     this.events.add(event);
     this.root.addEventListener(event, (happened) => {
       for (let target = happened.target; target && target !== this.root.parentNode; target = target.parentNode) {
-        const known = target.groveEvents?.[event];
+        const known = target[key];
         if (known === undefined) continue;
         this.handle(known, String(target.value ?? ""));
         return;
