@@ -38,10 +38,18 @@ Result<void> copy_folder(const std::filesystem::path& from, const std::string& t
   if (!listing) return fail_errno("read the folder " + from.string());
   while (const dirent* entry = ::readdir(listing.get())) {
     const std::string name = entry->d_name;
-    if (is_left_out(owner, name, entry->d_type == DT_DIR)) continue;
-    if (entry->d_type == DT_DIR) {
+    auto type = entry->d_type;
+    if (type == DT_UNKNOWN) {  // some file systems leave it to stat
+      std::error_code ignored;
+      const auto status = std::filesystem::symlink_status(from / name, ignored);
+      type = std::filesystem::is_directory(status)      ? DT_DIR
+             : std::filesystem::is_regular_file(status) ? DT_REG
+                                                        : DT_LNK;
+    }
+    if (is_left_out(owner, name, type == DT_DIR)) continue;
+    if (type == DT_DIR) {
       GROVE_CHECK(copy_folder(from / name, to + "/" + name, owner, files));
-    } else if (entry->d_type == DT_REG) {
+    } else if (type == DT_REG) {
       GROVE_TRY((*files)[to + "/" + name], read_file(from / name));
     }
   }

@@ -39,7 +39,7 @@ Result<std::vector<Leaf>> load_closure(const std::filesystem::path& root, const 
 
 Result<Project> generate(const std::filesystem::path& root, std::string name, const std::vector<std::string>& chosen);
 
-/// What Grove has for a part of a project, for comparison with LockedLeaf::version.
+/// The commit that the map stands at, read from .git; empty where there is none.
 std::string commit_of(const std::filesystem::path& root);
 
 }  // namespace grove::tool

@@ -10,8 +10,8 @@ update    `grove update` with an edit of the user's and a newer leaf, and the
 --build   `grove new` with building, and the same cmake, ninja and ctest by
           hand, without a compiler cache: what Grove adds to the compiler's time.
 
-Runs alternate A B A B in one session. For each, the median of wall time and the
-peak memory of the process; for both, the median of the pairs' ratios with the
+Runs alternate A B A B in one session. For each, the median of wall time and of
+processor time, and the peak memory of the process; for both, the median of the pairs' ratios with the
 2nd lowest and highest. Exit status 1 when a bar doesn't hold.
 """
 
@@ -38,7 +38,7 @@ LEAVES = [
 
 
 def run(command, cwd, env=None):
-    """Seconds and peak KiB of a command that must succeed."""
+    """Wall seconds, peak KiB and processor seconds of a command that must succeed."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     error = process.stderr.read()
@@ -47,7 +47,7 @@ def run(command, cwd, env=None):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: exit {process.returncode}\n{error.decode(errors='replace')}")
-    return seconds, usage.ru_maxrss
+    return seconds, usage.ru_maxrss, usage.ru_utime + usage.ru_stime
 
 
 def alternate(pairs, first, second):
@@ -56,7 +56,7 @@ def alternate(pairs, first, second):
     for _ in range(pairs):
         for function, taken in zip((first, second), results):
             parts = [run(*step) for step in function()]
-            taken.append((sum(p[0] for p in parts), max(p[1] for p in parts)))
+            taken.append((sum(p[0] for p in parts), max(p[1] for p in parts), sum(p[2] for p in parts)))
     return results
 
 
@@ -64,7 +64,8 @@ def report(name, pairs, ours_name, theirs_name, ours, theirs):
     """Prints both medians and the ratio theirs/ours."""
     for label, taken in ((ours_name, ours), (theirs_name, theirs)):
         ms = statistics.median(t[0] for t in taken) * 1000
-        print(f"{name:8} {label:34} {ms:10.1f} ms {max(t[1] for t in taken) / 1024:8.1f} MiB")
+        cpu = statistics.median(t[2] for t in taken) * 1000
+        print(f"{name:8} {label:40} {ms:10.1f} ms {cpu:10.1f} ms of processor {max(t[1] for t in taken) / 1024:8.1f} MiB")
     ratios = sorted(b[0] / a[0] for a, b in zip(ours, theirs))
     edge = 1 if pairs > 4 else 0
     middle = statistics.median(ratios)
@@ -100,7 +101,8 @@ def main():
         # new, without building
         run(new + ["--no-build"], folder)
         files = sum(1 for p in (folder / "shop").rglob("*") if p.is_file())
-        print(f"{len(arguments.leaves.split(','))} leaves, {files} files, {os.cpu_count()} processors\n")
+        print(f"{len(arguments.leaves.split(','))} leaves, {files} files, {os.cpu_count()} processors, "
+              f"load {os.getloadavg()[0]:.1f} (wall times mean little when it is above the processors)\n")
         template = folder / "template"
         shutil.copytree(folder / "shop", template / "{{cookiecutter.name}}")
         (template / "cookiecutter.json").write_text('{"name": "shop", "_copy_without_render": ["*"]}')

@@ -118,6 +118,12 @@ Result<void> install_packages(std::span<const std::string> packages, bool yes, T
     return fail(Errc::cancelled,
                 count + " missing and nothing was installed (--yes installs without asking); " + by_hand);
 
+  // Programs run in process groups of their own, which may not ask on the terminal.
+  if (!command.empty())
+    if (const auto allowed = run_process({"sudo", "-n", "true"}); !allowed || allowed->status != 0)
+      return fail(Errc::permission,
+                  count + " missing, and sudo wants a password; run sudo -v and this again, or " + by_hand);
+
   command.insert(command.end(),
                  {"apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"});
   command.insert(command.end(), packages.begin(), packages.end());
