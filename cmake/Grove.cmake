@@ -40,6 +40,8 @@ add_library(grove-warnings INTERFACE)
 # Designated initialisers leave members out on purpose.
 target_compile_options(grove-warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wno-missing-field-initializers
                                                 $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-designated-field-initializers>
+                                                # libstdc++ 12's own stable_sort and stable_partition; GCC still warns.
+                                                $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
                                                 $<$<BOOL:${GROVE_WERROR}>:-Werror>)
 if(GROVE_SANITIZE)
   add_compile_options(-fsanitize=${GROVE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)

@@ -312,7 +312,13 @@ void walk(const std::filesystem::path& folder, const std::string& id, std::vecto
     const std::string name = entry->d_name;
     if (name == "leaf.toml") has_leaf = true;
     if (name == "CMakeLists.txt") has_cmake = true;
-    if (entry->d_type == DT_DIR && name.front() != '.') folders.push_back(name);
+    if (name.front() == '.') continue;
+    std::error_code ignored;
+    // Some file systems don't say; a symbolic link is never followed.
+    if (entry->d_type == DT_DIR ||
+        (entry->d_type == DT_UNKNOWN &&
+         std::filesystem::symlink_status(folder / name, ignored).type() == std::filesystem::file_type::directory))
+      folders.push_back(name);
   }
   ::closedir(directory);
   if (has_leaf) {
@@ -448,13 +454,12 @@ Result<Map> load_map(const std::filesystem::path& root) {
   GROVE_CHECK(all_or_problems(problems));
 
   std::sort(map.trees.begin(), map.trees.end(), [](const Tree& a, const Tree& b) { return a.order < b.order; });
-  const auto order_of = [&](const Leaf& leaf) {
+  // Already in the order of ids; a tree's leaves stay together.
+  const auto key = [&](const Leaf& leaf) {
     const Tree* tree = map.tree(std::string_view(leaf.id).substr(0, leaf.id.find('/')));
-    return tree != nullptr ? tree->order : 0;
+    return std::pair(tree != nullptr ? tree->order : 0, std::string_view(leaf.id));
   };
-  std::sort(map.leaves.begin(), map.leaves.end(), [&](const Leaf& a, const Leaf& b) {
-    return std::pair(order_of(a), std::string_view(a.id)) < std::pair(order_of(b), std::string_view(b.id));
-  });
+  std::sort(map.leaves.begin(), map.leaves.end(), [&](const Leaf& a, const Leaf& b) { return key(a) < key(b); });
   return map;
 }
 
