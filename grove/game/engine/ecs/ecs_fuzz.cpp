@@ -1,5 +1,6 @@
-// Bytes as a snapshot (first byte even), or as operations on a world that is
-// compared with itself after a snapshot and a restore.
+// The first byte says what the others are: a snapshot; operations on a world that
+// is compared with itself after a snapshot and a restore; or damage to a good
+// snapshot, which gets past the names of the types in it.
 
 #include <cstdlib>
 #include <vector>
@@ -68,6 +69,25 @@ void restore_bytes(std::span<const std::byte> bytes) {
   use(world);
 }
 
+/// Three bytes a patch: where, and what to flip.
+void restore_damaged(std::span<const std::byte> bytes) {
+  World world;
+  register_all(world);
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    const Entity e = world.spawn(Small{i});
+    if (i % 2 == 0) (void)world.insert(e, Wide{i, i}, Tag{});
+    if (i % 3 == 0) (void)world.despawn(e);
+  }
+  events<Small>(world).send({3});
+  grove::game::StateBlob blob;
+  need(world.snapshot(blob).has_value());
+  for (; bytes.size() >= 3; bytes = bytes.subspan(3)) {
+    const auto at = std::to_integer<std::size_t>(bytes[0]) << 8 | std::to_integer<std::size_t>(bytes[1]);
+    blob[at % blob.size()] ^= bytes[2];
+  }
+  restore_bytes(blob);
+}
+
 void operate(std::span<const std::byte> bytes) {
   World world;
   register_all(world);
@@ -109,9 +129,10 @@ void operate(std::span<const std::byte> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(1);
-  if (data[0] % 2 == 0)
-    restore_bytes(bytes);
-  else
-    operate(bytes);
+  switch (data[0] % 3) {
+    case 0: restore_bytes(bytes); break;
+    case 1: operate(bytes); break;
+    default: restore_damaged(bytes);
+  }
   return 0;
 }

@@ -167,8 +167,8 @@ TEST_CASE("a batch equals single spawns, over several chunks") {
 }
 
 TEST_CASE("what was made before a batch's callback threw is there, whole") {
-  World world;
   int alive = 0;
+  World world;
   const auto make = [&](std::size_t i) {
     if (i == 700) throw std::string("no more");
     return std::tuple(Counted(alive), Health{static_cast<int>(i)});
@@ -412,10 +412,10 @@ TEST_CASE("a resource is one value of its type") {
 }
 
 TEST_CASE("commands are applied in order, and refused ones are counted") {
+  int alive = 0;
   World world;
   const Entity doomed = world.spawn(Pos{});
   Commands commands;
-  int alive = 0;
   const auto pending = commands.spawn(Health{1}, Name{std::string(100, 'x')});
   commands.insert(pending, Pos{4, 5}, Aligned{3});
   commands.despawn(doomed);

@@ -90,7 +90,6 @@ class QueryState {
   QueryState(const QueryState&) = delete;
   QueryState& operator=(const QueryState&) = delete;
 
-  std::span<const Term> terms() const noexcept { return terms_; }
   /// A system's run: the ticks are the schedule's, and unless the system runs
   /// alone the world is locked already.
   void enter(Tick now, Tick last, game::JobPool* pool, bool alone) {

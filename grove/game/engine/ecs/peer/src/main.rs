@@ -13,7 +13,7 @@ struct Transform([f32; 16]);
 #[derive(Component, Clone, Copy)]
 struct Position(Vec3);
 #[derive(Component, Clone, Copy)]
-struct Rotation(Vec3);
+struct Rotation(#[allow(dead_code)] Vec3);
 #[derive(Component, Clone, Copy)]
 struct Velocity(Vec3);
 
