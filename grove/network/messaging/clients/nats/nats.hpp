@@ -325,8 +325,9 @@ class Client {
 
   /// Waits until the server has handled all that was published before.
   Task<Result<void>> flush();
-  /// Drains every subscription, gives their owners up to `backlog` to take (and
-  /// answer) what has arrived, flushes, and closes.
+  /// Drains every subscription, gives their owners up to `backlog` to take what
+  /// has arrived, flushes (also what they answered before they waited for
+  /// anything else), and closes.
   Task<Result<void>> drain(std::chrono::milliseconds backlog = std::chrono::seconds(30));
   /// Closes now. Everything that waits gets `closed`.
   void close();

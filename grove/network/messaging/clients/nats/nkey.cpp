@@ -62,7 +62,8 @@ Result<std::string> decode(std::string_view text) {
       bytes += static_cast<char>(bits >> pending & 0xffU);
     }
   }
-  if (bytes.size() < 3) return fail(Errc::parse, "an nkey is longer than that");
+  if (bytes.size() < 3 || pending >= 5 || (bits & ((1U << pending) - 1)) != 0)
+    return fail(Errc::parse, "an nkey doesn't end like that");
   const auto crc = static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[bytes.size() - 2]) |
                                               static_cast<unsigned char>(bytes[bytes.size() - 1]) << 8);
   bytes.resize(bytes.size() - 2);
