@@ -9,6 +9,7 @@
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
 #include <rocksdb/snapshot.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -150,6 +151,7 @@ rocksdb::ColumnFamilyOptions family_options(const FamilyOptions& from, const Opt
     case Compression::zstd: to.compression = rocksdb::kZSTD; break;
   }
   to.write_buffer_size = from.write_buffer_bytes;
+  to.max_write_buffer_number = 4;
   to.level_compaction_dynamic_level_bytes = true;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
@@ -169,9 +171,15 @@ class Inspector {
   std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }
   bool exists(std::string_view name) const { return files_.stat(path(name)).has_value(); }
 
+  Result<std::vector<std::string>> names_ending(std::string_view suffix) const {
+    GROVE_TRY(auto names, files_.list(directory_));
+    std::erase_if(names, [&](const std::string& name) { return !name.ends_with(suffix); });
+    return names;
+  }
+
   /// Write-ahead logs, oldest first.
   Result<std::vector<std::pair<std::uint64_t, std::string>>> logs() const {
-    GROVE_TRY(const auto names, files_.list(directory_));
+    GROVE_TRY(const auto names, names_ending(".log"));
     std::vector<std::pair<std::uint64_t, std::string>> found;
     for (const std::string& name : names) {
       std::uint64_t number = 0;
@@ -413,6 +421,18 @@ struct Db::State {
                       ": " + broken->reason + ", in what had been synced (changes up to " +
                       std::to_string(broken->synced_through) + "; readable up to " +
                       std::to_string(broken->readable_through) + "); accept_damaged_log opens what precedes it");
+    return {};
+  }
+
+  /// The first table whose own reader refuses it, or "".
+  std::string bad_table() const {
+    const auto tables = files.names_ending(".sst");
+    rocksdb::Options plain;
+    plain.env = environment.env.get();
+    for (const std::string& name : tables.value_or(std::vector<std::string>())) {
+      const Status status = rocksdb::SstFileReader(plain).Open(files.path(name));
+      if (!status.ok()) return files.path(name) + ": " + status.ToString();
+    }
     return {};
   }
 
@@ -690,6 +710,8 @@ Result<Db> Db::open(const std::filesystem::path& path, Options options) {
     if (error.error().message().find(".sst") == std::string::npos)
       if (const std::string found = state->files.diagnosis(); !found.empty())
         return fail(Errc::corrupt, what + ": " + found + " (" + status.ToString() + ")");
+    if (status.IsCorruption())
+      if (const std::string found = state->bad_table(); !found.empty()) return fail(Errc::corrupt, what + ": " + found);
     return error;
   };
   if (exists) {

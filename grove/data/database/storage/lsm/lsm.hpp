@@ -64,7 +64,7 @@ Merge merge_with(std::string name, Fold fold);
 
 struct FamilyOptions {
   Compression compression = Compression::lz4;
-  std::size_t write_buffer_bytes = std::size_t{64} << 20;  ///< Memory before a flush; up to two of them.
+  std::size_t write_buffer_bytes = std::size_t{64} << 20;  ///< Memory before a flush; up to four of them.
   int bloom_bits_per_key = 10;                             ///< 0: no filters. 10: about 1 % false positives.
   std::optional<Merge> merge{};
   /// Entries are gone for readers this long after they were written, and their

@@ -101,6 +101,7 @@ class Plain {
     options.track_and_verify_wals_in_manifest = true;
     options.compression = rocksdb::kLZ4Compression;
     options.write_buffer_size = kWriteBuffer;
+    options.max_write_buffer_number = 4;
     options.level_compaction_dynamic_level_bytes = true;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(kCache);
@@ -109,7 +110,8 @@ class Plain {
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocksdb::DB* db = nullptr;
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    must(rocksdb::DB::Open(options, path.string(), {{"default", options}, {"bench", options}}, &handles, &db));
+    must(rocksdb::DB::Open(options, path.string(), {{"default", rocksdb::ColumnFamilyOptions()}, {"bench", options}},
+                           &handles, &db));
     db_.reset(db);
     db_->DestroyColumnFamilyHandle(handles[0]);
     family_ = handles[1];

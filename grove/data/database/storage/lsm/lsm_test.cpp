@@ -326,7 +326,7 @@ TEST_CASE_FIXTURE(Fixture, "destroy leaves nothing to open") {
 }
 
 TEST_CASE("random operations agree with a map, over flushes, compactions and restarts") {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     InMemory disk;
     SplitMix64 random(seed);
     std::map<std::string, std::string> model;
