@@ -208,10 +208,7 @@ Stanza grease() {
   std::array<std::byte, 4 + 48> bytes;
   crypto::random(bytes);
   const auto pick = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
-  const auto word = [&](std::size_t i) {
-    std::string text = crypto::base64(std::span(bytes).subspan(i, 3 + pick(i) % 8));
-    return text;
-  };
+  const auto word = [&](std::size_t i) { return crypto::base64(std::span(bytes).subspan(i, 3 + pick(i) % 8)); };
   Stanza stanza;
   stanza.arguments.push_back(word(1) + "-grease");
   for (std::size_t i = 0; i < pick(0) % 3; ++i) stanza.arguments.push_back(word(2 + i));

@@ -443,6 +443,11 @@ gOx/aUV7uHKzlJ4w==
   const Bytes file = must(must(Encryptor::make({recipient})).seal(plain));
   CHECK(must(open(identity, file)) == plain);
   CHECK(must(Identity::parse_file(kKey)).size() == 1);
+  FileKey another;
+  const std::vector<Stanza> repeated(17, must(recipient.method().wrap(another)));
+  std::vector<Stanza> wrong = repeated;
+  for (Stanza& stanza : wrong) stanza.body[0] ^= std::byte{1};
+  CHECK_FAILS(open(identity, as_bytes(must(Header::encode(wrong, another)))), Errc::limit);
   CHECK_FAILS(Identity::parse(kLocked), Errc::unsupported);
   for (std::size_t i = 0; i < kPublic.size() - 5; ++i) CHECK_FALSE(Recipient::parse(kPublic.substr(0, i)));
   for (std::size_t i = 0; i + 5 < kKey.size(); ++i) {

@@ -19,7 +19,8 @@ namespace grove::key_management {
 /// In memory the secrets lie in locked buffers; on disk the ring is sealed to
 /// its recipients, replaced atomically, readable by its owner only (0600).
 ///
-/// One thread at a time. Several processes may share a file: `save` fails with
+/// One thread at a time. Several processes may share a file (a
+/// lock file lies beside it): `save` fails with
 /// `conflict` when another one saved since this one read it; open it again.
 class KeyStore {
  public:
@@ -28,8 +29,8 @@ class KeyStore {
 
   /// Writes an empty ring; `already_exists` when there is a file.
   static Result<KeyStore> create(const std::filesystem::path& path, std::vector<Recipient> recipients);
-  /// Reads a ring. It can be saved after `set_recipients`: a file doesn't say
-  /// to whom it is sealed.
+  /// Reads a ring. It can be saved after `set_recipients` alone, since a file
+  /// doesn't say to whom it is sealed.
   static Result<KeyStore> open(const std::filesystem::path& path, std::vector<Identity> identities);
   /// Gives the ring to other recipients by rewriting its header alone; the
   /// sealed keys stay as they are. A former recipient who kept a copy of the
@@ -50,7 +51,8 @@ class KeyStore {
   Result<Key> get(std::string_view name) const;
   Result<Key> get(std::string_view name, std::uint32_t version) const;
   std::vector<std::uint32_t> versions(std::string_view name) const;
-  /// The number of the new version. Names are 1 to 255 bytes.
+  /// The number of the new version, one above the highest that the ring still
+  /// has. Names are 1 to 255 bytes.
   Result<std::uint32_t> put(std::string_view name, SecretBuffer secret);
   /// All versions, or one.
   Result<void> erase(std::string_view name);

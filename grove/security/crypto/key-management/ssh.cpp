@@ -72,14 +72,17 @@ std::string text_of(std::string_view type, Bytes wire) {
   return std::string(type) + " " + text;
 }
 
-/// The stanzas that are marked as this key's.
-Result<bool> is_for(const Stanza& stanza, std::string_view type, std::size_t arguments, Bytes tag) {
+/// Whether a stanza is marked as this key's. The mark is public, so that a
+/// hostile header may repeat it; each try costs a secret operation.
+Result<bool> is_for(const Stanza& stanza, std::string_view type, std::size_t arguments, Bytes tag, int& tries) {
   if (stanza.type() != type) return false;
   if (stanza.arguments.size() != arguments)
     return fail(Errc::parse, "header: the " + std::string(type) + " stanza has the wrong number of arguments");
   const auto found = crypto::base64_decode_exactly<4>(stanza.arguments[1]);
   if (!found) return fail(Errc::parse, "header: the " + std::string(type) + " stanza's tag is not 4 bytes of base64");
-  return std::ranges::equal(*found, tag);
+  if (!std::ranges::equal(*found, tag)) return false;
+  if (++tries > 16) return fail(Errc::limit, "header: more than 16 stanzas are marked as one SSH key's");
+  return true;
 }
 
 // ---- Ed25519, used as X25519 after a map and a tweak that binds it to the SSH key
@@ -136,8 +139,9 @@ class Ed25519Identity final : public Identity::Method {
   Ed25519Identity(SecretBuffer scalar, Ed25519Public key) : scalar_(std::move(scalar)), key_(std::move(key)) {}
 
   Result<std::optional<FileKey>> unwrap(std::span<const Stanza> stanzas) const override {
+    int tries = 0;
     for (const Stanza& stanza : stanzas) {
-      GROVE_TRY(const bool ours, is_for(stanza, kEd25519, 3, tag_of(key_.wire)));
+      GROVE_TRY(const bool ours, is_for(stanza, kEd25519, 3, tag_of(key_.wire), tries));
       if (!ours) continue;
       const auto share = crypto::base64_decode_exactly<32>(stanza.arguments[2]);
       if (!share) return fail(Errc::parse, "header: the ssh-ed25519 stanza's share is not 32 bytes of base64");
@@ -220,8 +224,9 @@ class RsaIdentity final : public Identity::Method {
  public:
   explicit RsaIdentity(RsaPublic key) : key_(std::move(key)) {}
   Result<std::optional<FileKey>> unwrap(std::span<const Stanza> stanzas) const override {
+    int tries = 0;
     for (const Stanza& stanza : stanzas) {
-      GROVE_TRY(const bool ours, is_for(stanza, kRsa, 2, tag_of(key_.wire)));
+      GROVE_TRY(const bool ours, is_for(stanza, kRsa, 2, tag_of(key_.wire), tries));
       if (!ours) continue;
       auto bytes = oaep(key_.key.get(), false, stanza.body);
       if (!bytes) continue;
