@@ -390,13 +390,15 @@ TEST_CASE("passphrases go both ways with the crate age") {
   const std::string word = "correct horse battery staple";
   const auto ours = Encryptor::make({*Recipient::passphrase(word, 12)})->seal(plain);
   REQUIRE_OK(ours);
-  CHECK(ran({*program, "--decrypt-passphrase", word, put(at / "ours.age", *ours).string(), (at / "theirs").string()}));
-  CHECK(same(at / "theirs", plain));
+  const bool they_open =
+      ran({*program, "--decrypt-passphrase", word, put(at / "ours.age", *ours).string(), (at / "theirs").string()}) &&
+      same(at / "theirs", plain);
+  CHECK(they_open);
   REQUIRE(ran({*program, "--encrypt-passphrase", word, in.string(), (at / "theirs.age").string()}));
   const auto back = Decryptor::make({Identity::passphrase(word)})->open(as_bytes(*read_file(at / "theirs.age")));
   REQUIRE_OK(back);
   CHECK(*back == plain);
-  proof::figure("passphrase-both-ways", 1, "pairs");
+  proof::figure("passphrase-both-ways", they_open && *back == plain ? 1 : 0, "pairs");
 }
 
 TEST_CASE("no plaintext leaves before its chunk verifies, whatever byte of a file is changed") {
@@ -417,12 +419,13 @@ TEST_CASE("no plaintext leaves before its chunk verifies, whatever byte of a fil
     auto stream = decryptor->start(source);
     Bytes released;
     VectorSink sink(released);
-    CHECK((!stream || !stream->read_all(sink)));
+    const bool refused = !stream || !stream->read_all(sink);
+    CHECK(refused);
     // Whole chunks before the changed one, and nothing else.
     const std::size_t expected = place < payload ? 0 : (place - payload) / (kChunkSize + 16) * kChunkSize;
     CHECK(released.size() == expected);
     CHECK(std::equal(released.begin(), released.end(), plain.begin()));
-    ++changed;
+    changed += refused ? 1 : 0;
   }
   proof::figure("changed-files-refused", static_cast<double>(changed), "files");
 }
