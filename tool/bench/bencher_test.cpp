@@ -1,6 +1,7 @@
 #include "tool/bench/bencher.hpp"
 
 #include "grove/base/test/test.hpp"
+#include "tool/proof/small_root.hpp"
 
 using namespace grove;
 using namespace grove::tool;
@@ -34,4 +35,38 @@ TEST_CASE("workloads are compared by name, suffixed peers with the name before t
   CHECK(pairs[2].workload == "get");
   CHECK(pairs[2].peer == "get-std");
   CHECK(pairs[2].peer_command[0] == "a");
+}
+
+TEST_CASE_FIXTURE(SmallRoot, "a workload is compared in pairs; different work is refused, the rest is kept") {
+  leaf("data/a", {});
+  leaf("data/none", {});
+  write("grove/data/a/a_bench.cpp", "");
+  cmake += "add_custom_target(grove-data-a-bench)\n";
+  // A program that speaks the protocol: "twice" takes twice as long as "once", "other" gives another checksum.
+  const std::string program = "build/release/grove/data/a/grove-data-a-bench";
+  write(program, R"(#!/bin/sh
+line() { echo "{\"workload\":\"$1\",\"size\":1,\"unit\":\"op\",\"baseline_of\":\"$2\"}"; }
+[ "$1" = --list ] && { line once; line twice once; line other once; line absent once; exit; }
+seconds=1 checksum=aa
+case $2 in twice) seconds=2 ;; other) checksum=bb ;; absent) echo "no such server" >&2; exit 2 ;; esac
+echo "{\"work\":100,\"seconds\":$seconds,\"peak_bytes\":4096,\"checksum\":\"$checksum\"}"
+)");
+  std::filesystem::permissions(map.root / program, std::filesystem::perms::owner_all);
+
+  const auto outcomes = bench(map, leaves(), true, {.pairs = 6, .seconds = 0}, terminal);
+  REQUIRE_OK(outcomes);
+  REQUIRE(outcomes->size() == 2);
+  const Run& run = outcomes->at(0).run;
+  CHECK(run.state == "failed");
+  CHECK(run.reason.find("once / other: not the same work: Grove's checksum is aa, other's is bb") != std::string::npos);
+  CHECK(run.reason.find("once / absent: absent: no such server") != std::string::npos);
+  REQUIRE(run.ratios.size() == 1);
+  CHECK(run.ratios[0].peer == "twice");
+  CHECK(run.ratios[0].ratio == 2);
+  CHECK(run.ratios[0].pairs == 6);
+  CHECK(run.ratios[0].our_throughput == 100);
+  CHECK(outcomes->at(1).run.reason == "it has no bench program");
+  const auto kept = Store::open(Store::Access::read).value().latest("data/a").value();
+  REQUIRE(kept);
+  CHECK(kept->best()->ratio == 2);
 }

@@ -62,7 +62,8 @@ std::string failure_reason(std::string_view log) {
     if (reason.ends_with(':') || mark == "ERROR: ") {
       std::string_view rest = log.substr(std::min(log.find('\n', at), log.size()));
       rest.remove_prefix(std::min(rest.find_first_not_of("\n "), rest.size()));
-      if (reason.ends_with(':') || reason.size() < 160) reason += " " + std::string(rest.substr(0, rest.find('\n')));
+      const std::string_view next = rest.substr(0, rest.find('\n'));
+      if (!next.empty() && (reason.ends_with(':') || reason.size() < 160)) reason += " " + std::string(next);
     }
     return reason.substr(0, 300);
   }
