@@ -91,6 +91,38 @@ TEST_CASE("the nearest deadline is the one a task sees") {
   CHECK(result.error().code() == Errc::timeout);
 }
 
+TEST_CASE("many deadlines at once: each is kept, in any order, given up or passed, also after an earlier one is gone") {
+  Loop loop;
+  int timeouts = 0;
+  int kept = 0;
+  loop.run(with_scope([&](Scope& scope) -> Task<void> {
+    for (int i = 0; i < 200; ++i)
+      scope.spawn([](int n, int& late, int& fine) -> Task<void> {
+        // Odd ones are done long before their deadline, even ones never.
+        const std::chrono::milliseconds work = n % 2 == 0 ? std::chrono::milliseconds(1h) : 1ms;
+        const Result<void> r = co_await with_timeout(std::chrono::milliseconds(5 + n * 7 % 40), sleep_for(work));
+        late += !r && r.error() == Errc::timeout;
+        fine += r.has_value();
+      }(i, timeouts, kept));
+    co_return;
+  }));
+  CHECK(timeouts >= 100);
+  CHECK(timeouts + kept == 200);
+  const Result<void> forever = loop.run(with_deadline(std::chrono::steady_clock::time_point::max(), sleep_for(1ms)));
+  CHECK(forever);
+}
+
+TEST_CASE("tasks that keep one another busy don't starve timers and sockets") {
+  Loop loop;
+  const auto busy = []() -> Task<Result<void>> {
+    const Context& context = co_await current_context();
+    while (!context.stop->stopped()) co_await yield_now();
+    co_return fail(Errc::cancelled, "stopped");
+  };
+  const Result<void> result = loop.run(with_timeout(5ms, busy()));
+  CHECK_FAILS(result, Errc::timeout);
+}
+
 TEST_CASE("a scope waits for all its children") {
   Loop loop;
   int done = 0;

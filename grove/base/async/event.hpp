@@ -56,7 +56,7 @@ class Event {
     void wake() {
       unlink();
       leave();
-      loop_->post([caller = caller_] { caller.resume(); });
+      loop_->resume_soon(caller_);
     }
 
    private:

@@ -31,9 +31,7 @@ Task<void> yield_now() {
   struct Awaiter {
     Loop& loop;
     static bool await_ready() noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> caller) const {
-      loop.post([caller] { caller.resume(); });
-    }
+    void await_suspend(std::coroutine_handle<> caller) const { loop.resume_soon(caller); }
     static void await_resume() noexcept {}
   };
   const Context& context = co_await current_context();

@@ -5,7 +5,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <coroutine>
+#include <deque>
 #include <exception>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -67,6 +69,66 @@ inline Root::promise_type::~promise_type() {
 }
 }  // namespace detail
 
+namespace detail {
+/// The deadlines of one loop, behind one timer. A deadline that is given up in
+/// time, as nearly all are, leaves the timer alone, so it costs no system call.
+class Deadlines {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  explicit Deadlines(boost::asio::io_context& io) : timer_(io) {}
+
+  /// Requests a stop at its time, unless it is destroyed before.
+  class Entry {
+   public:
+    Entry(Deadlines& all, StopSource& stop, Time when) : all_(all), stop_(stop) {
+      if (when == Time::max()) return;
+      at_ = all_.entries_.emplace(when, this);
+      listed_ = true;
+      if (when < all_.armed_) all_.arm(when);
+    }
+    ~Entry() {
+      if (listed_) all_.entries_.erase(at_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    bool expired() const noexcept { return expired_; }
+
+   private:
+    friend class Deadlines;
+    Deadlines& all_;
+    StopSource& stop_;
+    std::multimap<Time, Entry*>::iterator at_;
+    bool listed_ = false;
+    bool expired_ = false;
+  };
+
+ private:
+  void arm(Time when) {
+    armed_ = when;
+    timer_.expires_at(when);
+    timer_.async_wait([this](const boost::system::error_code& code) {
+      if (!code) fire();
+    });
+  }
+  void fire() {
+    armed_ = Time::max();
+    const Time now = std::chrono::steady_clock::now();
+    while (!entries_.empty() && entries_.begin()->first <= now) {
+      Entry& entry = *entries_.begin()->second;
+      entries_.erase(entries_.begin());
+      entry.listed_ = false;
+      entry.expired_ = true;
+      entry.stop_.request_stop();
+    }
+    if (!entries_.empty()) arm(entries_.begin()->first);
+  }
+
+  boost::asio::steady_timer timer_;
+  Time armed_ = Time::max();
+  std::multimap<Time, Entry*> entries_;
+};
+}  // namespace detail
+
 /// The one event loop: a Boost.Asio io_context on epoll, run by one thread. A
 /// program that wants more cores makes one Loop for each. Everything here but
 /// `post` and `request_stop` belongs to the loop's thread.
@@ -79,6 +141,7 @@ class Loop {
   ~Loop() { roots_.clear(); }
 
   boost::asio::io_context& io() noexcept { return io_; }
+  detail::Deadlines& deadlines() noexcept { return deadlines_; }
 
   /// Runs the loop until the task is done, and gives its result. Tasks that
   /// were spawned meanwhile stay, and go on in the next run. An exception of
@@ -88,8 +151,19 @@ class Loop {
   T run(Task<T> task) {
     Outcome<T> outcome;
     drive(std::move(task), outcome).start(roots_, context_);
-    io_.restart();
-    while (!outcome.done && io_.run_one() != 0) {
+    for (int in_a_row = 0; !outcome.done;) {
+      if (!ready_.empty() && ++in_a_row < kMostInARow) {
+        const std::coroutine_handle<> next = ready_.front();
+        ready_.pop_front();
+        next.resume();
+        continue;
+      }
+      in_a_row = 0;
+      if (io_.stopped()) io_.restart();
+      if (!ready_.empty())
+        io_.poll();
+      else if (io_.run_one() == 0)
+        break;
     }
     require(outcome.done);
     return outcome.take();
@@ -99,6 +173,9 @@ class Loop {
   /// leaves it ends the program.
   void spawn(Task<void> task) { detach(std::move(task)).start(roots_, context_); }
 
+  /// Resumes it from the loop, after what became ready before. Without the cost
+  /// of a `post`, which asks the operating system for news each time.
+  void resume_soon(std::coroutine_handle<> suspended) { ready_.push_back(suspended); }
   /// Runs `function` on the loop's thread. Thread safe.
   template <class Function>
   void post(Function&& function) {
@@ -138,7 +215,12 @@ class Loop {
   }
   static detail::Root detach(Task<void> task) { co_await std::move(task); }
 
+  /// Then sockets and timers get their turn.
+  static constexpr int kMostInARow = 64;
+
+  std::deque<std::coroutine_handle<>> ready_;
   boost::asio::io_context io_;
+  detail::Deadlines deadlines_{io_};
   StopSource stop_;
   Context context_{this, &stop_};
   detail::Root::List roots_;
@@ -159,44 +241,6 @@ Task<Result<void>> sleep_for(std::chrono::steady_clock::duration duration);
 /// Lets other ready work run first.
 Task<void> yield_now();
 
-namespace detail {
-/// A timer that requests a stop; it is awaited at the end, so that its handler
-/// never outlives the frame it lies in.
-class DeadlineTimer {
- public:
-  DeadlineTimer(Loop& loop, StopSource& stop, std::chrono::steady_clock::time_point when) : timer_(loop.io(), when) {
-    timer_.async_wait([this, &stop](const boost::system::error_code& code) {
-      done_ = true;
-      if (!code) {
-        expired_ = true;
-        stop.request_stop();
-      }
-      if (waiter_) waiter_.resume();
-    });
-  }
-  bool expired() const noexcept { return expired_; }
-  /// Cancels the timer and waits until its handler has run.
-  auto finish() noexcept {
-    struct Awaiter {
-      DeadlineTimer& self;
-      bool await_ready() const noexcept { return self.done_; }
-      void await_suspend(std::coroutine_handle<> caller) const {
-        self.waiter_ = caller;
-        self.timer_.cancel();
-      }
-      static void await_resume() noexcept {}
-    };
-    return Awaiter{*this};
-  }
-
- private:
-  boost::asio::steady_timer timer_;
-  std::coroutine_handle<> waiter_;
-  bool done_ = false;
-  bool expired_ = false;
-};
-}  // namespace detail
-
 /// Awaits `work`, but asks it to stop at the deadline and then gives `timeout`.
 /// It always waits for `work` to end, so nothing is left half done. A result
 /// that arrives in spite of the stop is kept.
@@ -205,19 +249,11 @@ Task<Result<T>> with_deadline(std::chrono::steady_clock::time_point when, Task<R
   const Context& outer = co_await current_context();
   StopSource stop(outer.stop);
   Context inner{outer.loop, &stop, std::min(outer.deadline, when)};
-  detail::DeadlineTimer timer(*outer.loop, stop, inner.deadline);
-  std::optional<Result<T>> result;
-  std::exception_ptr exception;
-  try {
-    result.emplace(co_await std::move(work).in(inner));
-  } catch (...) {
-    exception = std::current_exception();
-  }
-  co_await timer.finish();
-  if (exception) std::rethrow_exception(exception);
-  if (!*result && timer.expired() && result->error() == Errc::cancelled)
+  const detail::Deadlines::Entry entry(outer.loop->deadlines(), stop, inner.deadline);
+  Result<T> result = co_await std::move(work).in(inner);
+  if (!result && entry.expired() && result.error() == Errc::cancelled)
     co_return fail(Errc::timeout, "the deadline passed");
-  co_return std::move(*result);
+  co_return result;
 }
 template <class T>
 Task<Result<T>> with_timeout(std::chrono::steady_clock::duration duration, Task<Result<T>> work) {

@@ -91,7 +91,7 @@ class Queue {
       unlink();
       leave();
       result_.emplace(std::move(result));
-      loop_->post([caller = caller_] { caller.resume(); });
+      loop_->resume_soon(caller_);
     }
     void on_stop() noexcept override { wake(fail(Errc::cancelled, "stopped while waiting")); }
     void leave() noexcept {

@@ -37,8 +37,7 @@ class Scope {
       if (!exception_) exception_ = std::current_exception();
       cancel();
     }
-    if (--running_ == 0 && waiter_)
-      context_.loop->post([waiter = std::exchange(waiter_, nullptr)] { waiter.resume(); });
+    if (--running_ == 0 && waiter_) context_.loop->resume_soon(std::exchange(waiter_, nullptr));
   }
   auto join() noexcept {
     struct Awaiter {
