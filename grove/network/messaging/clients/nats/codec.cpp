@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "grove/base/text.hpp"
+
 namespace grove::nats {
 namespace {
 
@@ -11,7 +13,7 @@ constexpr std::string_view kHeaderLine = "NATS/1.0";
 constexpr std::size_t kDigits = 20;  // of a 64-bit number
 
 char* put(char* at, std::string_view text) noexcept {
-  std::memcpy(at, text.data(), text.size());
+  if (!text.empty()) std::memcpy(at, text.data(), text.size());
   return at + text.size();
 }
 char* put(char* at, std::uint64_t number) noexcept { return std::to_chars(at, at + kDigits, number).ptr; }
@@ -170,9 +172,7 @@ void Buffer::append(std::string_view text) {
   commit(text.size());
 }
 
-void Decoder::feed(std::span<const std::byte> bytes) {
-  buffer_.append({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
+void Decoder::feed(std::span<const std::byte> bytes) { buffer_.append(as_text(bytes)); }
 
 void Decoder::reset() noexcept {
   buffer_.clear();
@@ -285,8 +285,7 @@ void Encoder::publish(std::string_view subject, std::string_view reply, Headers 
       at = put(put(put(put(at, h.name), std::string_view(": ")), h.value), std::string_view("\r\n"));
     at = put(at, std::string_view("\r\n"));
   }
-  if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
-  at = put(at + payload.size(), std::string_view("\r\n"));
+  at = put(put(at, as_text(payload)), std::string_view("\r\n"));
   buffer_.commit(static_cast<std::size_t>(at - start));
 }
 
