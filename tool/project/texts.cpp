@@ -69,7 +69,8 @@ target_include_directories(@NAME@-parts PUBLIC src)
 target_link_libraries(@NAME@-parts PUBLIC
   grove::base
 @LINKS@)
-target_link_libraries(@NAME@-parts PRIVATE grove-warnings)
+# A part may start a server of its own for the moment (grove/base/test/server.hpp).
+target_link_libraries(@NAME@-parts PRIVATE grove-test-support grove-warnings)
 
 add_executable(@NAME@ src/main.cpp)
 target_link_libraries(@NAME@ PRIVATE @NAME@-parts grove-warnings)

@@ -91,6 +91,7 @@ Result<void> Server::launch() {
   std::for_each(command.begin(), command.end(), fill_in);
   for (auto& [name, value] : environment) fill_in(value);
 
+  const std::size_t log_before = log().size();  // a restart appends
   GROVE_TRY(pid_, spawn_process(command, environment, directory_.path() / "server.log"));
   directory_.guard(pid_);
 
@@ -98,7 +99,6 @@ Result<void> Server::launch() {
     const std::string text = log();
     return text.substr(text.size() > 2000 ? text.size() - 2000 : 0);
   };
-  const std::size_t log_before = log().size();
   const auto deadline = std::chrono::steady_clock::now() + options_.start_timeout;
   for (auto pause = 1ms; std::chrono::steady_clock::now() < deadline; pause = std::min(pause * 2, 50ms)) {
     std::this_thread::sleep_for(pause);

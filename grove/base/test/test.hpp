@@ -17,11 +17,20 @@ inline std::ostream& operator<<(std::ostream& out, const Error& error) {
 }  // namespace grove
 
 /// Checks that a Result holds a value, and shows its error when it does not.
-#define CHECK_OK(result) CHECK_MESSAGE((result).has_value(), ::grove::test::why(result))
-#define REQUIRE_OK(result) REQUIRE_MESSAGE((result).has_value(), ::grove::test::why(result))
+#define CHECK_OK(...) GROVE_TEST_OK_(CHECK_MESSAGE, __VA_ARGS__)
+#define REQUIRE_OK(...) GROVE_TEST_OK_(REQUIRE_MESSAGE, __VA_ARGS__)
 /// Checks that a Result failed with this code, and shows what came instead.
-#define CHECK_FAILS(result, errc) \
-  CHECK_MESSAGE((!(result).has_value() && (result).error() == (errc)), ::grove::test::why(result))
+#define CHECK_FAILS(result, errc)                                                \
+  do {                                                                           \
+    const auto& grove_result = (result);                                         \
+    CHECK_MESSAGE((!grove_result.has_value() && grove_result.error() == (errc)), \
+                  #result ": " << ::grove::test::why(grove_result));             \
+  } while (false)
+#define GROVE_TEST_OK_(check, ...)                                                          \
+  do {                                                                                      \
+    const auto& grove_result = (__VA_ARGS__);                                               \
+    check(grove_result.has_value(), #__VA_ARGS__ ": " << ::grove::test::why(grove_result)); \
+  } while (false)
 
 namespace grove::test {
 template <class T>
