@@ -18,6 +18,9 @@
 namespace grove::hashing {
 namespace {
 
+// keep(x): x is in a register here, and what is kept stays in the order in which
+// it is written; no instruction.
+
 /// Calls function(0), function(1), … with constants.
 template <std::size_t Count, class Function>
 GROVE_INLINE void unroll(Function&& function) {
@@ -29,6 +32,7 @@ GROVE_INLINE void unroll(Function&& function) {
 struct Lanes1 {
   using R = std::uint32_t;
   static constexpr std::size_t kLanes = 1;
+  static GROVE_INLINE void keep(R&) {}
   static GROVE_INLINE R set(std::uint32_t x) { return x; }
   static GROVE_INLINE R add(R a, R b) { return a + b; }
   static GROVE_INLINE R exor(R a, R b) { return a ^ b; }
@@ -51,6 +55,7 @@ struct Lanes4 {
   static constexpr std::size_t kLanes = 4;
   static GROVE_INLINE R load(const void* p) { return _mm_loadu_si128(static_cast<const R*>(p)); }
   static GROVE_INLINE void store(void* p, R a) { _mm_storeu_si128(static_cast<R*>(p), a); }
+  static GROVE_INLINE void keep(R& a) { asm volatile("" : "+x"(a)); }
   static GROVE_INLINE R set(std::uint32_t x) { return _mm_set1_epi32(static_cast<int>(x)); }
   static GROVE_INLINE R add(R a, R b) { return _mm_add_epi32(a, b); }
   static GROVE_INLINE R exor(R a, R b) { return _mm_xor_si128(a, b); }
@@ -79,6 +84,7 @@ struct Lanes8 {
   static constexpr std::size_t kLanes = 8;
   static GROVE_INLINE R load(const void* p) { return _mm256_loadu_si256(static_cast<const R*>(p)); }
   static GROVE_INLINE void store(void* p, R a) { _mm256_storeu_si256(static_cast<R*>(p), a); }
+  static GROVE_INLINE void keep(R& a) { asm volatile("" : "+x"(a)); }
   static GROVE_INLINE R set(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   static GROVE_INLINE R add(R a, R b) { return _mm256_add_epi32(a, b); }
   static GROVE_INLINE R exor(R a, R b) { return _mm256_xor_si256(a, b); }
@@ -134,6 +140,7 @@ struct Lanes16 {
   static constexpr std::size_t kLanes = 16;
   static GROVE_INLINE R load(const void* p) { return _mm512_loadu_si512(p); }
   static GROVE_INLINE void store(void* p, R a) { _mm512_storeu_si512(p, a); }
+  static GROVE_INLINE void keep(R& a) { asm volatile("" : "+v"(a)); }
   static GROVE_INLINE R set(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   static GROVE_INLINE R add(R a, R b) { return _mm512_add_epi32(a, b); }
   static GROVE_INLINE R exor(R a, R b) { return _mm512_xor_si512(a, b); }
