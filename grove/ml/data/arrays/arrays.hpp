@@ -177,7 +177,7 @@ class View : public ExpressionTag {
   template <std::integral... I>
   T& operator()(I... at) const noexcept {
     static_assert(kRank == kDynamic || kRank == sizeof...(I), "one index for each dimension");
-    assert(!fault() && rank() == sizeof...(I));
+    assert(!fault() && rank() == static_cast<int>(sizeof...(I)));
     Index offset = 0;
     int axis = 0;
     ((assert(static_cast<Index>(at) >= 0 && static_cast<Index>(at) < layout_.shape[axis]),

@@ -67,13 +67,12 @@ class Programs {
 
   Value expression(int depth) {
     if (depth == 0 || random_.below(8) == 0) return leaf();
-    Value a = expression(depth - 1);
-    switch (random_.below(6)) {
-      case 0: return unary(a);
-      case 1: return fold(a);
-      case 2: return product(a, expression(depth - 1));
-      default: return elementwise(a, expression(depth - 1), leaf());
+    const Value a = expression(depth - 1), b = expression(depth - 1);
+    for (int attempt = 0; attempt < 12; ++attempt) {  // most shapes don't fit: few mistakes are enough
+      Value made = combined(a, attempt < 2 ? b : leaf());
+      if (made.array || random_.below(40) == 0) return made;
     }
+    return a;
   }
 
   /// `a[…] op= a[…]` on one array: the result is all of it.
@@ -218,7 +217,22 @@ class Programs {
     return {view.data() + (layout.fault ? 0 : offset), layout};
   }
 
+  Value combined(const Value& a, const Value& b) {
+    switch (random_.below(6)) {
+      case 0: return unary(a);
+      case 1: return fold(a);
+      case 2: return product(a, b);
+      default: return elementwise(a, b, leaf());
+    }
+  }
+
   Value leaf() {
+    Value value = any_leaf();
+    for (int i = 0; i < 3 && !value.array; ++i) value = any_leaf();
+    return value;
+  }
+
+  Value any_leaf() {
     const bool large = random_.below(20) == 0;
     const std::size_t at = large ? wide_ + random_.below(3) : random_.below(wide_);
     const Array& a = pool_[at];

@@ -226,7 +226,7 @@ TEST_CASE("einsum: products, traces, diagonals, sums, ellipses, and refusals") {
   CHECK(einsum("...ij,jk->k...i", counted({5, 2, 3}), b)->shape() == Shape{4, 5, 2});
   CHECK(off(*einsum("ij,jk,lk->il", a, b, b), *matmul(*matmul(a, b), b.t())) == 0);
   CHECK(list(*einsum("i,i->i", counted({3}), counted({3}))) == List{0, 1, 4});
-  for (const char* wrong : {"", "i,j", "ijk", "ij->ii", "ij->k", "i.j", "ij->ij->ij", "...i...", "ij->...", "i1"})
+  for (const char* wrong : {"", "i,j", "ijk", "ij->ii", "ij->k", "i.j", "ij->ij->ij", "...i...", "i1"})
     CHECK_FAILS(einsum(wrong, a), Errc::invalid_argument);
   CHECK_FAILS(einsum("ij,jk", a, a), Errc::invalid_argument);
   CHECK_FAILS(einsum("ii", a), Errc::invalid_argument);
@@ -305,7 +305,7 @@ TEST_CASE("headers that lie, overflow, or hide something are refused") {
   for (const char* whole : {"", "{}", "{'descr': '<f8'}", "{'descr': '<f8', 'descr': '<f8'", "__import__('os')",
                             "{'descr': '<f8', 'fortran_order': 1, 'shape': ()}", "{'descr: }"})
     CHECK_FAILS(read_npy(npy_with(whole, 8)), Errc::parse);
-  CHECK_FAILS(read_npy(npy_with(header("'f8'", "()"), 8)), Errc::unsupported);
+  CHECK_FAILS(read_npy(npy_with(header("'f8'", "()"), 8)), Errc::parse);
   CHECK_FAILS(read_npy(npy_with(header("'<f8'", "()"), 8, 4)), Errc::unsupported);
 }
 

@@ -16,6 +16,7 @@ Result<detail::Folding> detail::folding(const Shape& shape, std::span<const int>
     folded = (1u << kMaxRank) - 1;
   } else {
     for (const int axis : axes) {
+      if (shape.rank() == 0 && (axis == 0 || axis == -1)) continue;  // of a single number, as NumPy has it
       const int at = normal_axis(axis, shape.rank());
       if (at < 0 || (folded >> at & 1))
         return fail(Errc::invalid_argument,
