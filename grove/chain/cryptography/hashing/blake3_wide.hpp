@@ -60,15 +60,17 @@ GROVE_INLINE void rounds(typename V::R* v, const typename V::R* m) {
   });
 }
 
-/// Exactly V::kLanes messages; `stride` 0 beyond the last of fewer.
+/// V::kLanes messages, or fewer, with the last one in all lanes that are left.
 template <class V>
 void hash_lanes(const Messages& messages, const std::uint32_t* key, std::uint8_t* out) {
   using R = typename V::R;
   constexpr std::size_t kLanes = V::kLanes;
   const std::uint8_t* input[kLanes];
   alignas(64) std::uint32_t low[kLanes], high[kLanes];
+  const std::uint8_t* next = messages.data;
   for (std::size_t i = 0; i < kLanes; ++i) {
-    input[i] = messages.data + (i < messages.count ? i : messages.count - 1) * messages.blocks * kBlock;
+    input[i] = next;
+    if (i + 1 < messages.count) next += messages.blocks * kBlock;
     const std::uint64_t counter = messages.counter + (messages.counts ? i : 0);
     low[i] = static_cast<std::uint32_t>(counter);
     high[i] = static_cast<std::uint32_t>(counter >> 32);
@@ -83,10 +85,7 @@ void hash_lanes(const Messages& messages, const std::uint32_t* key, std::uint8_t
     for (std::size_t i = 0; i < kLanes; ++i) __builtin_prefetch(input[i] + block * kBlock + 512);
     R m[16];
     unroll<16 / kLanes>([&](auto part) __attribute__((always_inline)) {
-      unroll<kLanes>([&](auto i) __attribute__((always_inline)) {
-        m[kLanes * part + i] = V::load(input[i] + block * kBlock + 4 * kLanes * part);
-      });
-      V::transpose(m + kLanes * part);
+      V::load_transposed(input, block * kBlock + 4 * kLanes * part, m + kLanes * part);
     });
     R v[16];
     unroll<8>([&](auto i) __attribute__((always_inline)) { v[i] = h[i]; });

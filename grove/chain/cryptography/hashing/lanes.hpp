@@ -75,6 +75,11 @@ struct Lanes4 {
     r[0] = _mm_unpacklo_epi64(a, c), r[1] = _mm_unpackhi_epi64(a, c);
     r[2] = _mm_unpacklo_epi64(b, d), r[3] = _mm_unpackhi_epi64(b, d);
   }
+  /// m[j]: word j after `offset` of each lane's input.
+  static GROVE_INLINE void load_transposed(const std::uint8_t* const* input, std::size_t offset, R* m) {
+    unroll<kLanes>([&](auto i) __attribute__((always_inline)) { m[i] = load(input[i] + offset); });
+    transpose(m);
+  }
 };
 #endif
 
@@ -131,6 +136,22 @@ struct Lanes8 {
       r[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
     });
   }
+  /// As above. Inserting from memory leaves the one port that shuffles alone.
+  static GROVE_INLINE void load_transposed(const std::uint8_t* const* input, std::size_t offset, R* m) {
+    const auto part = [&](std::size_t lane, std::size_t at) __attribute__((always_inline)) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(input[lane] + offset + at));
+    };
+    unroll<2>([&](auto k) __attribute__((always_inline)) {
+      R t[4];  // words 4 k to 4 k + 3 of lanes j and j + 4
+      unroll<4>([&](auto j) __attribute__((always_inline)) {
+        t[j] = _mm256_inserti128_si256(_mm256_castsi128_si256(part(j, 16 * k)), part(j + 4, 16 * k), 1);
+      });
+      const R a = _mm256_unpacklo_epi32(t[0], t[1]), b = _mm256_unpackhi_epi32(t[0], t[1]);
+      const R c = _mm256_unpacklo_epi32(t[2], t[3]), d = _mm256_unpackhi_epi32(t[2], t[3]);
+      m[4 * k] = _mm256_unpacklo_epi64(a, c), m[4 * k + 1] = _mm256_unpackhi_epi64(a, c);
+      m[4 * k + 2] = _mm256_unpacklo_epi64(b, d), m[4 * k + 3] = _mm256_unpackhi_epi64(b, d);
+    });
+  }
 };
 #endif
 
@@ -179,6 +200,31 @@ struct Lanes16 {
       r[j + 4] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
       r[j + 8] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
       r[j + 12] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
+    });
+  }
+  /// As above. Inserting from memory leaves the one port that shuffles alone.
+  static GROVE_INLINE void load_transposed(const std::uint8_t* const* input, std::size_t offset, R* m) {
+    R t[16], u[16];
+    const auto part = [&](std::size_t lane, std::size_t at) __attribute__((always_inline)) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(input[lane] + offset + at));
+    };
+    // t[4 k + j]: words 4 k to 4 k + 3 of lanes j, j + 4, j + 8, j + 12
+    unroll<16>([&](auto i) __attribute__((always_inline)) {
+      constexpr std::size_t j = i % 4, at = i / 4 * 16;
+      R r = _mm512_castsi128_si512(part(j, at));
+      r = _mm512_inserti32x4(r, part(j + 4, at), 1);
+      r = _mm512_inserti32x4(r, part(j + 8, at), 2);
+      t[i] = _mm512_inserti32x4(r, part(j + 12, at), 3);
+    });
+    unroll<4>([&](auto k) __attribute__((always_inline)) {
+      u[4 * k] = _mm512_unpacklo_epi32(t[4 * k], t[4 * k + 1]);
+      u[4 * k + 1] = _mm512_unpackhi_epi32(t[4 * k], t[4 * k + 1]);
+      u[4 * k + 2] = _mm512_unpacklo_epi32(t[4 * k + 2], t[4 * k + 3]);
+      u[4 * k + 3] = _mm512_unpackhi_epi32(t[4 * k + 2], t[4 * k + 3]);
+      m[4 * k] = _mm512_unpacklo_epi64(u[4 * k], u[4 * k + 2]);
+      m[4 * k + 1] = _mm512_unpackhi_epi64(u[4 * k], u[4 * k + 2]);
+      m[4 * k + 2] = _mm512_unpacklo_epi64(u[4 * k + 1], u[4 * k + 3]);
+      m[4 * k + 3] = _mm512_unpackhi_epi64(u[4 * k + 1], u[4 * k + 3]);
     });
   }
 };
