@@ -160,40 +160,14 @@ struct Gemm {
     }
   }
 
-  /// One register holds kLanes / 4 rows (at most all four).
+  /// A row at a time: wider registers would spend on shuffles what they save.
   static void multiply_4x4(size_t count, const T* a, const T* b, T* c) {
-    constexpr int kRow = 4 * sizeof(T);
-    constexpr int kWide = kBytes < kRow ? kRow : kBytes > 4 * kRow ? 4 * kRow : kBytes;
-    using Rows = typename VectorOf<T, kWide>::Type;
-    using LooseRows = typename VectorOf<T, kWide>::Loose;
-    constexpr size_t kPer = kWide / sizeof(T);
-    for (size_t i = 0; i < count; ++i, a += 16, b += 16, c += 16)
-      for (size_t r = 0; r < 16; r += kPer) {
-        const Rows left = *reinterpret_cast<const LooseRows*>(a + r);
-        Rows sum = {};
-        add_product<0>(sum, left, b);
-        add_product<1>(sum, left, b + 4);
-        add_product<2>(sum, left, b + 8);
-        add_product<3>(sum, left, b + 12);
-        *reinterpret_cast<LooseRows*>(c + r) = sum;
-      }
-  }
-
- private:
-  /// Each row's kth element, times the four numbers of `right`.
-  template <int k, class Rows>
-  [[gnu::always_inline]] static inline void add_product(Rows& sum, const Rows& left, const T* right) {
-    using Four = typename VectorOf<T, 4 * sizeof(T)>::Loose;
-    const auto& four = *reinterpret_cast<const Four*>(right);
-    if constexpr (sizeof(Rows) == 16 * sizeof(T)) {
-      sum += __builtin_shufflevector(left, left, k, k, k, k, k + 4, k + 4, k + 4, k + 4, k + 8, k + 8, k + 8, k + 8,
-                                     k + 12, k + 12, k + 12, k + 12) *
-             __builtin_shufflevector(four, four, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
-    } else if constexpr (sizeof(Rows) == 8 * sizeof(T)) {
-      sum += __builtin_shufflevector(left, left, k, k, k, k, k + 4, k + 4, k + 4, k + 4) *
-             __builtin_shufflevector(four, four, 0, 1, 2, 3, 0, 1, 2, 3);
-    } else {
-      sum += __builtin_shufflevector(left, left, k, k, k, k) * four;
+    using Row = typename VectorOf<T, 4 * sizeof(T)>::Loose;
+    for (size_t i = 0; i < count; ++i, a += 16, b += 16, c += 16) {
+      const auto& rows = *reinterpret_cast<const Row(*)[4]>(b);
+      const Row b0 = rows[0], b1 = rows[1], b2 = rows[2], b3 = rows[3];
+      for (size_t r = 0; r < 16; r += 4)
+        *reinterpret_cast<Row*>(c + r) = a[r] * b0 + a[r + 1] * b1 + a[r + 2] * b2 + a[r + 3] * b3;
     }
   }
 };

@@ -67,9 +67,10 @@ class Programs {
 
   Value expression(int depth) {
     if (depth == 0 || random_.below(8) == 0) return leaf();
-    const Value a = expression(depth - 1), b = expression(depth - 1);
+    Value a = expression(depth - 1), b = expression(depth - 1);
     for (int attempt = 0; attempt < 12; ++attempt) {  // most shapes don't fit: few mistakes are enough
-      Value made = combined(a, attempt < 2 ? b : leaf());
+      if (attempt > 1) b = leaf();
+      Value made = combined(a, b);
       if (made.array || random_.below(40) == 0) return made;
     }
     return a;
