@@ -151,6 +151,11 @@ bool has_bench(const Map& map, const Leaf& leaf) {
   return false;
 }
 
+bool has_peer(const Map& map, const Leaf& leaf) {
+  std::error_code error;
+  return fs::exists(map.root / "grove" / leaf.id / "peer/Cargo.toml", error);
+}
+
 /// Measures one leaf into its run: ratios, state, reason.
 void bench_leaf(const Map& map, const Leaf& leaf, const fs::path& program, const BenchOptions& options,
                 const std::string& step, Terminal& terminal, Run* run) {
@@ -173,8 +178,7 @@ void bench_leaf(const Map& map, const Leaf& leaf, const fs::path& program, const
     std::string peer_name = "peer";
     const auto crate = std::ranges::find(leaf.peers, "crate", &Peer::kind);
     if (crate != leaf.peers.end()) peer_name = crate->name;
-    std::error_code error;
-    if (fs::exists(map.root / "grove" / leaf.id / "peer/Cargo.toml", error)) {
+    if (has_peer(map, leaf)) {
       auto built = build_peer(map, leaf, step, terminal);
       if (built) {
         peer_program = *built;
@@ -254,30 +258,20 @@ std::vector<Comparison> pair_up(const std::string& our_program, const std::vecto
 
 Result<std::vector<BenchOutcome>> bench(const Map& map, const std::vector<const Leaf*>& leaves, bool named,
                                         const BenchOptions& options, Terminal& terminal) {
-  std::vector<std::string> asked;
-  for (const Leaf& leaf : map.leaves) {
-    const auto packages = build_packages(map, leaf);
-    asked.insert(asked.end(), packages.begin(), packages.end());
-    asked.insert(asked.end(), leaf.prove.begin(), leaf.prove.end());
-  }
   std::vector<const Leaf*> measurable;
-  std::vector<std::string> needed;
+  bool peers = false;
   for (const Leaf* leaf : leaves)
     if (leaf->built && has_bench(map, *leaf)) {
       measurable.push_back(leaf);
-      const auto packages = build_packages(map, *leaf);
-      needed.insert(needed.end(), packages.begin(), packages.end());
-      needed.insert(needed.end(), leaf->prove.begin(), leaf->prove.end());
-      std::error_code error;
-      if (!find_program("cargo") && fs::exists(map.root / "grove" / leaf->id / "peer", error))
-        needed.emplace_back("cargo");
+      peers = peers || has_peer(map, *leaf);
     }
   if (options.install) {
-    auto missing = missing_packages(needed);
-    if (!missing) return std::unexpected(std::move(missing).error());
-    GROVE_CHECK(install_packages(*missing, true, terminal));
+    std::vector<std::string> needed = all_packages(map, measurable);
+    if (peers && !find_program("cargo")) needed.emplace_back("cargo");
+    GROVE_TRY(const auto missing, missing_packages(needed));
+    GROVE_CHECK(install_packages(missing, true, terminal));
   }
-  GROVE_TRY(auto provenance, Provenance::look(map, asked));
+  GROVE_TRY(auto provenance, Provenance::look(map));
   GROVE_TRY(auto store, Store::open(Store::Access::write));
 
   std::vector<BenchOutcome> outcomes;

@@ -81,8 +81,16 @@ std::string test_file(const std::filesystem::path& root, const std::vector<std::
     command.insert(command.end(), sources.tracked.begin(), sources.tracked.end());
     text += add_test("lint.format", command, root);
   }
-  for (const std::string& file : sources.changed)
-    text += add_test("lint.tidy." + file, {"clang-tidy-19", "--quiet", "-p", builds.front().string(), file}, root);
+  for (const std::string& file : sources.changed) {
+    // The first build's commands are GCC's, with warnings that Clang doesn't know.
+    std::vector<std::string> command{"clang-tidy-19", "--quiet", "--extra-arg=-Wno-unknown-warning-option", "-p",
+                                     builds.front().string()};
+    // doctest's REQUIRE is no check that the analysis knows.
+    if (file.ends_with("_test.cpp") || file.ends_with("_proof.cpp"))
+      command.emplace_back("--checks=-bugprone-unchecked-optional-access");
+    command.push_back(file);
+    text += add_test("lint.tidy." + file, command, root);
+  }
   text += add_test("lint.shell",
                    {"shellcheck", "bin/grove", ".ci/run", "tool/fresh/fresh.sh", "tool/bench/startup_bench.sh"}, root);
   return text;

@@ -90,11 +90,25 @@ std::vector<std::string> build_packages(const Map& map, const Leaf& leaf) {
   return packages;
 }
 
-Result<Provenance> Provenance::look(const Map& map, const std::vector<std::string>& packages) {
+std::vector<std::string> all_packages(const Map& map, const std::vector<const Leaf*>& leaves) {
+  std::vector<std::string> all;
+  for (const Leaf* leaf : leaves) {
+    if (!leaf->built) continue;
+    const auto packages = build_packages(map, *leaf);
+    all.insert(all.end(), packages.begin(), packages.end());
+    all.insert(all.end(), leaf->prove.begin(), leaf->prove.end());
+  }
+  return all;
+}
+
+Result<Provenance> Provenance::look(const Map& map) {
   Provenance provenance(map);
   GROVE_TRY(provenance.machine_, this_machine("g++"));
   provenance.checkout_ = checkout_of(map.root);
-  auto installed = installed_packages(packages);
+  std::vector<const Leaf*> leaves;
+  leaves.reserve(map.leaves.size());
+  for (const Leaf& leaf : map.leaves) leaves.push_back(&leaf);
+  auto installed = installed_packages(all_packages(map, leaves));
   provenance.knows_packages_ = installed.has_value();
   if (installed) provenance.installed_ = std::move(*installed);
   if (!installed && installed.error().code() != Errc::unsupported) return std::unexpected(installed.error());
@@ -145,6 +159,7 @@ Result<void> configure_for(const Map& map, const Provenance& provenance, const s
   const auto configured = tree->configure(possible);
   if (configured) return {};
   std::vector<std::string> ids;
+  ids.reserve(wanted.size());
   for (const Leaf* leaf : wanted) ids.push_back(leaf->id);
   if (ids == possible || ids.empty()) return configured;
   return tree->configure(ids);
@@ -152,26 +167,11 @@ Result<void> configure_for(const Map& map, const Provenance& provenance, const s
 
 Result<std::vector<Outcome>> prove(const Map& map, const std::vector<const Leaf*>& leaves, const ProveOptions& options,
                                    Terminal& terminal) {
-  std::vector<std::string> asked;  // every package whose state will matter
-  std::vector<std::string> needed;
-  for (const Leaf& leaf : map.leaves)
-    if (leaf.built) {
-      const auto packages = build_packages(map, leaf);
-      asked.insert(asked.end(), packages.begin(), packages.end());
-    }
-  for (const Leaf* leaf : leaves)
-    if (leaf->built) {
-      const auto packages = build_packages(map, *leaf);
-      needed.insert(needed.end(), packages.begin(), packages.end());
-      needed.insert(needed.end(), leaf->prove.begin(), leaf->prove.end());
-    }
-  asked.insert(asked.end(), needed.begin(), needed.end());
   if (options.install) {
-    auto missing = missing_packages(needed);
-    if (!missing) return std::unexpected(std::move(missing).error());
-    GROVE_CHECK(install_packages(*missing, true, terminal));
+    GROVE_TRY(const auto missing, missing_packages(all_packages(map, leaves)));
+    GROVE_CHECK(install_packages(missing, true, terminal));
   }
-  GROVE_TRY(auto provenance, Provenance::look(map, asked));
+  GROVE_TRY(auto provenance, Provenance::look(map));
   GROVE_TRY(auto store, Store::open(Store::Access::write));
 
   std::vector<Outcome> outcomes;

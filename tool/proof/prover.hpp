@@ -18,11 +18,9 @@ namespace grove::tool {
 /// one `prove` or `bench`: machine, checkout, package versions.
 class Provenance {
  public:
-  /// `packages`: every Debian package that will be asked for.
-  static Result<Provenance> look(const Map& map, const std::vector<std::string>& packages);
+  static Result<Provenance> look(const Map& map);
 
-  bool knows_packages() const { return knows_packages_; }
-  /// Those that aren't installed; none where there is no dpkg to ask.
+  /// Those of the map's packages that aren't installed; none where there is no dpkg to ask.
   std::vector<std::string> missing(const std::vector<std::string>& packages) const;
   /// A run of this leaf that begins now, with all but its result. `with_peer`: the peer's sources count too.
   Result<Run> begin(std::string_view kind, const Leaf& leaf, ContentHasher::Peer peer);
@@ -40,6 +38,9 @@ class Provenance {
 
 /// Debian packages that building this leaf takes, those of what it uses included.
 std::vector<std::string> build_packages(const Map& map, const Leaf& leaf);
+
+/// Those of all of them that are built, and what their proofs and benches need besides.
+std::vector<std::string> all_packages(const Map& map, const std::vector<const Leaf*>& leaves);
 
 /// Configures the tree for all built leaves whose packages are installed, so
 /// that one configuration serves every run; only for `wanted` when that fails.
