@@ -758,6 +758,7 @@ namespace detail {
 struct Folding {
   Layout along;
   Shape kept;
+  bool of_nothing = false;  ///< A folded axis has no elements.
 };
 Result<Folding> folding(const Shape& shape, std::span<const int> axes, KeepAxes keep);
 
@@ -773,8 +774,7 @@ auto reduce(const X& x, std::span<const int> axes, KeepAxes keep, typename Expr<
   GROVE_TRY(const Shape shape, binder.shape());
   GROVE_TRY(const Folding plan, folding(shape, axes, keep));
   GROVE_TRY(auto made, NdArray<T>::full(plan.kept, start));
-  if (needs_one && shape.size() == 0 && made.size() > 0)
-    return fail(Errc::invalid_argument, "there is no least or greatest of no elements");
+  if (needs_one && plan.of_nothing) return fail(Errc::invalid_argument, "there is no least or greatest of no elements");
   binder.result(made.data(), plan.along, sizeof(T));
   constexpr bool kIsView = std::is_same_v<E, View<const T, E::kStaticRank>>;
   loop::reduce(binder, shape, kIsView ? nullptr : row_kernel<E>(), &e, fold_kernel<Op, T>());
@@ -869,8 +869,14 @@ Result<Index> folded(const X& x, std::span<const int> axes) {
   e.bind(binder);
   GROVE_TRY(const Shape shape, binder.shape());
   Index count = 1;
-  for (const int axis : axes)
-    if (const int at = normal_axis(axis, shape.rank()); at >= 0) count *= shape[at];
+  for (const int axis : axes) {
+    const int at = normal_axis(axis, shape.rank());
+    if (at >= 0) {
+      count *= shape[at];
+    } else if (axes.data() != kEvery) {
+      return fail(Errc::invalid_argument, "no axis " + std::to_string(axis) + " in the shape " + to_string(shape));
+    }
+  }
   return count;
 }
 }  // namespace detail
@@ -920,7 +926,7 @@ Result<NdArray<Index>> arg_max(const X& x, int axis, bool least = false) {
     if (i > at) inner *= a.shape()[i];
   }
   GROVE_TRY(auto made, NdArray<Index>::make(kept));
-  if (n == 0 && made.size() > 0) return fail(Errc::invalid_argument, "there is no least or greatest of no elements");
+  if (n == 0) return fail(Errc::invalid_argument, "there is no least or greatest of no elements");
   for (Index o = 0; o < made.size(); ++o) {
     const auto* from = a.data() + o / inner * inner * n + o % inner;
     Index best = 0;

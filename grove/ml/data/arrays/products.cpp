@@ -25,12 +25,14 @@ Result<detail::Folding> detail::folding(const Shape& shape, std::span<const int>
     }
   }
   Folding plan;
-  for (int i = 0; i < shape.rank(); ++i)
+  for (int i = 0; i < shape.rank(); ++i) {
+    plan.of_nothing |= (folded >> i & 1) && shape[i] == 0;
     if (!(folded >> i & 1)) {
       plan.kept.push(shape[i]);
     } else if (keep == KeepAxes::yes) {
       plan.kept.push(1);
     }
+  }
   const Layout dense = Layout::row_major(plan.kept);
   plan.along.shape = shape;
   int from = 0;
