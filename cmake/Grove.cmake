@@ -30,7 +30,8 @@ cmake_path(NORMAL_PATH GROVE_ROOT)
 find_package(Threads REQUIRED)
 find_program(GROVE_CCACHE ccache)
 if(GROVE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${GROVE_CCACHE}")
+  # Relative to the root, so that another clone finds what this one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${GROVE_ROOT} CCACHE_NOHASHDIR=true ${GROVE_CCACHE})
 endif()
 
 add_library(grove-options INTERFACE)
