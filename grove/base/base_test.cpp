@@ -261,6 +261,15 @@ TEST_CASE("the checksum depends on order, length and every bit") {
   CHECK(of("") != bench::Checksum().value());
 }
 
+TEST_CASE("a code point is decoded, and a byte that starts none comes as itself") {
+  CHECK(first_code_point("a").value == U'a');
+  CHECK(first_code_point("\xe8\xb0\x83\xe5\xba\xa6").value == U'调');
+  CHECK(first_code_point("\xe8\xb0\x83").size == 3);
+  CHECK(first_code_point("\xf0\x9f\x8c\xb3").value == U'🌳');
+  CHECK(first_code_point("\xe8\xb0").size == 1);
+  CHECK(first_code_point("\xff").value == 0xff);
+}
+
 TEST_CASE("SplitMix64 gives the published sequence") {
   SplitMix64 random(1234567);
   CHECK(random() == 6457827717110365317u);

@@ -8,23 +8,10 @@
 #include <cstdlib>
 #include <utility>
 
+#include "grove/base/text.hpp"
+
 namespace grove::tool {
 namespace {
-
-/// The code point at the start of valid or invalid UTF-8, and its length in bytes.
-struct Point {
-  char32_t value;
-  std::size_t size;
-};
-Point first_point(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  const std::size_t size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-  if (size == 1 || text.size() < size) return {lead, 1};
-  char32_t value = static_cast<char32_t>(lead & (0x7f >> size));
-  for (std::size_t i = 1; i < size; ++i) value = value << 6 | (at(i) & 0x3fu);
-  return {value, size};
-}
 
 bool is_wide(char32_t c) {
   return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0x303e) || (c >= 0x3041 && c <= 0xa4cf) ||
@@ -73,7 +60,7 @@ void Terminal::progress(std::string_view text) {
     const std::size_t room = width_ > 1 ? width_ - 1 : 1;
     std::string shown;
     for (std::string_view rest = text; !rest.empty() && display_width(shown) < room;) {
-      const Point p = first_point(rest);
+      const CodePoint p = first_code_point(rest);
       shown += rest.substr(0, p.size);
       rest.remove_prefix(p.size);
     }
@@ -126,7 +113,7 @@ std::size_t display_width(std::string_view text) {
       text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
       continue;
     }
-    const Point p = first_point(text);
+    const CodePoint p = first_code_point(text);
     columns += is_wide(p.value) ? 2 : 1;
     text.remove_prefix(p.size);
   }
@@ -144,10 +131,10 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
   };
   while (!text.empty()) {
     // A word with its trailing space, or one wide character.
-    std::size_t size = first_point(text).size;
-    if (!is_wide(first_point(text).value)) {
+    std::size_t size = first_code_point(text).size;
+    if (!is_wide(first_code_point(text).value)) {
       while (size < text.size() && text[size - 1] != ' ') {
-        const Point p = first_point(text.substr(size));
+        const CodePoint p = first_code_point(text.substr(size));
         if (is_wide(p.value)) break;
         size += p.size;
       }
@@ -155,7 +142,7 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
     const std::string_view piece = text.substr(0, size);
     const std::size_t piece_columns = display_width(piece.ends_with(' ') ? piece.substr(0, size - 1) : piece);
     // Chinese punctuation never starts a line.
-    const char32_t first = first_point(piece).value;
+    const char32_t first = first_code_point(piece).value;
     const bool sticks =
         first == U'，' || first == U'。' || first == U'、' || first == U'；' || first == U'：' || first == U'）';
     if (columns != 0 && columns + piece_columns > width && !sticks) flush();

@@ -11,13 +11,8 @@
 #include <span>
 #include <utility>
 
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_ENABLE_WINDOWS_COMPAT 0
-#include <toml++/toml.h>
-
 #include "grove/base/process.hpp"
+#include "tool/map/toml.hpp"
 
 namespace grove::tool {
 namespace {

@@ -4,24 +4,16 @@
 
 #include <vector>
 
+#include "grove/base/text.hpp"
+
 namespace grove::tool {
 namespace {
 
-struct Point {
-  char32_t value;
-  std::size_t size;
-};
-
-/// Decodes one code point; bytes that are not UTF-8 come one by one, as themselves.
-Point decode(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  const std::size_t size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-  if (size == 1 || text.size() < size) return {lead, 1};
-  char32_t value = static_cast<char32_t>(lead & (0x7f >> size));
-  for (std::size_t i = 1; i < size; ++i) value = value << 6 | (at(i) & 0x3fu);
-  if (value >= 0xff01 && value <= 0xff5e) value -= 0xfee0;  // full-width forms
-  return {value, size};
+/// Full-width forms count as their ASCII ones.
+CodePoint decode(std::string_view text) {
+  CodePoint point = first_code_point(text);
+  if (point.value >= 0xff01 && point.value <= 0xff5e) point.value -= 0xfee0;
+  return point;
 }
 
 bool is_han(char32_t c) {
@@ -94,7 +86,7 @@ void Tokenizer::each(std::string_view text, const std::function<void(std::string
   };
 
   while (!text.empty()) {
-    const Point p = decode(text);
+    const CodePoint p = decode(text);
     const std::string_view raw = text.substr(0, p.size);
     if (is_han(p.value)) {
       end_compound();
@@ -126,7 +118,7 @@ void Tokenizer::each(std::string_view text, const std::function<void(std::string
 std::string phrase_term(std::string_view text) {
   std::string phrase = "=";
   while (!text.empty()) {
-    const Point p = decode(text);
+    const CodePoint p = decode(text);
     if (p.value == ' ' || p.value == '-' || p.value == '_' || p.value == '\t') {
       if (phrase.back() != ' ' && phrase.size() > 1) phrase += ' ';
     } else {

@@ -3,12 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_ENABLE_WINDOWS_COMPAT 0
-#include <toml++/toml.h>
-
+#include "tool/map/toml.hpp"
 #include "tool/project/folder.hpp"
 #include "tool/project/hash.hpp"
 
