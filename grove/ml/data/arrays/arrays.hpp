@@ -176,7 +176,7 @@ class View : public ExpressionTag {
 
   template <std::integral... I>
   T& operator()(I... at) const noexcept {
-    static_assert(kRank == kDynamic || kRank == sizeof...(I), "one index for each dimension");
+    static_assert(kRank == kDynamic || kRank == static_cast<int>(sizeof...(I)), "one index for each dimension");
     assert(!fault() && rank() == static_cast<int>(sizeof...(I)));
     Index offset = 0;
     int axis = 0;

@@ -380,7 +380,9 @@ class PageTable {
     PhysAddr table = root_;
     Entry all = ~Entry{0};
     Entry any = 0;
+#ifndef __clang__  // which unrolls by itself, and warns of the request where it doesn't optimise
 #pragma GCC unroll 5
+#endif
     for (unsigned level = Levels; level > 0; --level) {
       const Entry* const slot = slot_of(table, virt, level);
       if (broken(slot)) break;
@@ -634,7 +636,9 @@ class PageTable {
     if (!virt.is_aligned(bytes_of(size))) return std::unexpected(MapError::misaligned);
     const auto leaf_level = static_cast<unsigned>(size);
     PhysAddr table = root_;
+#ifndef __clang__  // which unrolls by itself, and warns of the request where it doesn't optimise
 #pragma GCC unroll 5
+#endif
     for (unsigned level = Levels; level > 0; --level) {
       Entry* const slot = slot_of(table, virt, level);
       if (broken(slot)) break;
