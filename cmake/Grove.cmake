@@ -137,6 +137,11 @@ function(grove_add_test id name label target)
   if(label STREQUAL "example" OR label STREQUAL "proof")
     set_tests_properties("${test}" PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800)
   endif()
+  # Libraries that aren't instrumented synchronise where ThreadSanitizer can't see it.
+  if(GROVE_SANITIZE STREQUAL "thread" AND EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/tsan.supp")
+    set_tests_properties("${test}" PROPERTIES ENVIRONMENT
+                         "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tsan.supp")
+  endif()
 endfunction()
 
 function(grove_component)
