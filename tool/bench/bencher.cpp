@@ -117,7 +117,7 @@ Result<Ratio> compare(const Comparison& comparison, const BenchOptions& options,
 /// Builds the peer and says where its program is. Reads cargo's messages: they name it.
 Result<std::string> build_peer(const Map& map, const Leaf& leaf, const std::string& step, Terminal& terminal) {
   if (!find_program("cargo"))
-    return fail(Errc::not_found, "the peer needs cargo: apt-get install cargo, or a newer one from rustup.rs");
+    return fail(Errc::not_found, "the peer needs cargo 1.85 or newer: apt-get install cargo-web");
   ProcessOptions options{.merge_error = true};
   std::string program;
   options.on_line = [&](std::string_view line) {
@@ -267,7 +267,7 @@ Result<std::vector<BenchOutcome>> bench(const Map& map, const std::vector<const 
     }
   if (options.install) {
     std::vector<std::string> needed = all_packages(map, measurable);
-    if (peers && !find_program("cargo")) needed.emplace_back("cargo");
+    if (peers && !find_program("cargo")) needed.emplace_back("cargo-web");
     GROVE_TRY(const auto missing, missing_packages(needed));
     GROVE_CHECK(install_packages(missing, true, terminal));
   }
