@@ -87,15 +87,15 @@ fn sorted_keccak(pair: &[u8]) -> [u8; 32] {
 
 fn main() {
     run(&[
-        Workload { name: "blake3-bulk", default_size: 16 << 20, unit: "B", run: |p, m| bulk(p, m, blake3_of) },
-        Workload { name: "blake3-8k", default_size: 8192, unit: "B", run: |p, m| bulk(p, m, blake3_of) },
-        Workload { name: "blake3-64", default_size: 1_000_000, unit: "message", run: |p, m| short_messages(p, m, blake3_of) },
+        Workload { name: "blake3-bulk@blake3", default_size: 16 << 20, unit: "B", run: |p, m| bulk(p, m, blake3_of) },
+        Workload { name: "blake3-8k@blake3", default_size: 8192, unit: "B", run: |p, m| bulk(p, m, blake3_of) },
+        Workload { name: "blake3-64@blake3", default_size: 1_000_000, unit: "message", run: |p, m| short_messages(p, m, blake3_of) },
         Workload { name: "sha256-bulk", default_size: 16 << 20, unit: "B", run: |p, m| bulk(p, m, sha256_of) },
         Workload { name: "sha256-64", default_size: 1_000_000, unit: "message", run: |p, m| short_messages(p, m, sha256_of) },
         Workload { name: "sha256-64-chained", default_size: 1_000_000, unit: "message", run: |p, m| chained(p, m, sha256_of) },
         Workload { name: "merkle-sha256", default_size: 1_000_000, unit: "leaf", run: |p, m| merkle(p, m, false, sha256_of) },
         Workload { name: "merkle-sha256d", default_size: 1_000_000, unit: "leaf", run: |p, m| merkle(p, m, true, sha256d_of) },
-        Workload { name: "merkle-blake3", default_size: 1_000_000, unit: "leaf", run: |p, m| merkle(p, m, false, blake3_of) },
-        Workload { name: "merkle-keccak", default_size: 100_000, unit: "leaf", run: |p, m| merkle(p, m, false, sorted_keccak) },
+        Workload { name: "merkle-blake3@blake3", default_size: 1_000_000, unit: "leaf", run: |p, m| merkle(p, m, false, blake3_of) },
+        Workload { name: "merkle-keccak@sha3", default_size: 100_000, unit: "leaf", run: |p, m| merkle(p, m, false, sorted_keccak) },
     ]);
 }
