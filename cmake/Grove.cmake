@@ -204,6 +204,8 @@ function(grove_component)
   if(GROVE_BENCHES AND benchs)
     add_executable(${target}-bench ${benchs})
     target_link_libraries(${target}-bench PRIVATE ${target} grove-bench grove-warnings)
+    # As a user's release build, and as the peers.
+    target_compile_options(${target}-bench PRIVATE -O3)
     set_target_properties(${target}-bench PROPERTIES EXCLUDE_FROM_ALL TRUE)
   endif()
   foreach(fuzz IN LISTS fuzzs)
